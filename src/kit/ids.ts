@@ -1,0 +1,24 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { v7 } from 'uuid'
+
+/** A new UUIDv7: grows with time, so that indexes grow at their right edge and tables can be cut by id range. */
+export const newId = (): string => v7()
+
+/** A new random UUIDv4, for ids that are credentials: nothing about it can be guessed. */
+export const newCredential = (): string => randomUUID()
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+export const isUuid = (text: string): boolean => UUID.test(text)
+
+/** The UUID (version 8) that belongs to a name for ever, for rows that every process must be able to name without asking. */
+export function namedId(name: string): string {
+  const hex = createHash('sha256').update(name).digest('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}
+
+/** The smallest UUIDv7 of an instant: everything minted before it sorts below. */
+export function firstIdAt(instant: Date): string {
+  const hex = instant.getTime().toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7000-8000-000000000000`
+}
