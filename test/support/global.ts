@@ -1,0 +1,33 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { startEmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A database server of this run's own; databases on it are made by `freshDatabase()`. */
+    readonly serverUrl: string
+    /** Redis comes from the system, and the suites that need it are skipped where there is none. */
+    readonly hasRedis: boolean
+  }
+}
+
+export default async function setUp(project: TestProject) {
+  const home = mkdtempSync(join(tmpdir(), 'bursar-test-'))
+  // As root, PostgreSQL's own user must reach what is inside.
+  chmodSync(home, 0o755)
+  const server = await startEmbeddedPostgres({
+    home,
+    database: 'postgres',
+    // A crash of the machine may lose these databases; a crash of any process may not.
+    settings: { fsync: 'off', max_connections: '300' },
+  })
+  project.provide('serverUrl', server.url)
+  project.provide('hasRedis', spawnSync('redis-server', ['--version']).status === 0)
+  return async () => {
+    await server.stop()
+    rmSync(home, { recursive: true, force: true })
+  }
+}
