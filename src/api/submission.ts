@@ -1,0 +1,182 @@
+import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { type KindName, kindNamed } from '../jobs/catalogue.ts'
+import type { Accepted, Intake } from '../jobs/intake.ts'
+import { type OperationStatus, operationStatuses } from '../jobs/operation.ts'
+import type { OperationView } from '../jobs/operation-reads.ts'
+import { openFields } from '../jobs/sealing.ts'
+import type { Clock } from '../kit/clock.ts'
+import type { Keyring } from '../kit/keyring.ts'
+import { doorRefusals } from './door-refusals.ts'
+import { errorBody, errorSchema } from './errors.ts'
+import { preferredWait } from './prefer.ts'
+import type { Access, Asked, Env, RouteDeclaration, Router } from './route.ts'
+import type { Waiting } from './waiting.ts'
+
+export interface SubmissionParts {
+  readonly intake: Intake
+  readonly waiting: Waiting
+  readonly keyring: Keyring
+  readonly clock: Clock
+  /** Applied where the caller states no wait of their own, in seconds. */
+  readonly defaultWaitSeconds: number
+}
+
+export const acceptedSchema = z
+  .object({
+    operation_id: z.uuid(),
+    kind: z.string().openapi({ example: 'token.deduct' }),
+    status: z.enum(operationStatuses),
+    status_url: z.string(),
+    submitted_at: z.iso.datetime(),
+  })
+  .openapi('Accepted')
+
+const submissionHeaders = z.object({
+  prefer: z.string().optional().openapi({
+    description: 'wait=N: answer with the outcome if there is one within N seconds (30 at most).',
+    example: 'wait=10',
+  }),
+  'idempotency-key': z.string().min(1).max(255).optional().openapi({
+    description: 'Makes a repeat safe: the same key and body always mean the first operation. Kept at least 30 days.',
+  }),
+})
+
+export interface SubmissionRoute<Name extends KindName> {
+  readonly kind: Name
+  readonly method: 'post' | 'put' | 'delete'
+  readonly path: string
+  readonly tag: string
+  readonly summary: string
+  readonly access: Access
+  readonly limit?: RouteDeclaration['limit']
+  /** Fields of the kind's input that come from the path: how to read each of them. Everything else is the body. */
+  readonly fromPath?: { readonly [field: string]: (written: string) => Promise<string> | string }
+  /** The field whose value is the caller's credential here, so that keys of different owners never meet. */
+  readonly credential?: string
+}
+
+/** Declares the route of a kind: everything is derived from the kind's declaration. */
+export function submission<Name extends KindName>(
+  router: Router,
+  parts: SubmissionParts,
+  route: SubmissionRoute<Name>,
+): void {
+  const kind = kindNamed(route.kind)
+  const inPath = Object.keys(route.fromPath ?? {})
+  const bodyFields = Object.keys(kind.input.shape).filter((field) => !inPath.includes(field))
+  const body =
+    bodyFields.length === 0
+      ? undefined
+      : z.object(Object.fromEntries(bodyFields.map((field) => [field, kind.input.shape[field]])))
+  const params =
+    inPath.length === 0 ? undefined : z.object(Object.fromEntries(inPath.map((field) => [field, z.string()])))
+
+  router.route(
+    {
+      method: route.method,
+      path: route.path,
+      tag: route.tag,
+      summary: route.summary,
+      description: kind.doc,
+      access: route.access,
+      ...(route.limit === undefined ? {} : { limit: route.limit }),
+      ...(params === undefined ? {} : { params }),
+      ...(body === undefined ? {} : { body }),
+      headers: submissionHeaders,
+      answers: {
+        200: { says: 'Done within the time that the caller preferred to wait', schema: kind.result },
+        202: { says: 'Accepted: it will be done exactly once. Poll status_url.', schema: acceptedSchema },
+        ...documentedRefusals(kind.refusals ?? {}),
+      },
+    },
+    async (asked: Asked<Record<string, unknown>, object, object>) => {
+      const input: Record<string, unknown> = { ...asked.sent }
+      for (const [field, read] of Object.entries(route.fromPath ?? {}))
+        input[field] = await read(String(asked.params[field]))
+      const credential = route.credential === undefined ? undefined : `${route.credential}:${input[route.credential]}`
+      return submit(parts, asked, {
+        kind: route.kind,
+        input,
+        scope: `${asked.caller.subject ?? credential ?? 'anybody'}\n${route.method} ${route.path}`,
+      })
+    },
+  )
+}
+
+/** Hands a request to the intake and answers as the contract says: 202 after the commit, or the outcome if it comes in time. */
+export async function submit(
+  parts: SubmissionParts,
+  { c, caller, requestId }: Pick<Asked<unknown, unknown, unknown>, 'c' | 'caller' | 'requestId'>,
+  wanted: { readonly kind: KindName; readonly input: Record<string, unknown>; readonly scope: string },
+): Promise<Response> {
+  const key = idempotencyKey(c)
+  const accepted = await parts.intake.submit({
+    kind: wanted.kind,
+    input: wanted.input,
+    submittedBy: caller.subject,
+    requestId,
+    idempotency: key === undefined ? undefined : { scope: wanted.scope, key },
+  })
+  c.set('operation', { id: accepted.id, kind: accepted.kind })
+  c.header('Vary', 'Prefer')
+  if (accepted.replayed) c.header('Idempotency-Replayed', 'true')
+
+  const preferred = preferredWait(c.req.header('prefer'))
+  if (preferred !== undefined) c.header('Preference-Applied', `wait=${preferred}`)
+  const seconds = preferred ?? parts.defaultWaitSeconds
+  const outcome = seconds > 0 ? await parts.waiting.until(accepted.id, seconds * 1_000) : undefined
+  if (outcome === undefined || outcome.status === 'stuck')
+    return acceptedAnswer(c, accepted, outcome?.status ?? accepted.status)
+  return outcomeAnswer(c, parts, outcome)
+}
+
+const statusUrl = (id: string) => `/api/v1/operations/${id}`
+
+function acceptedAnswer(c: Context<Env>, accepted: Accepted, status: OperationStatus): Response {
+  c.header('Location', statusUrl(accepted.id))
+  c.header('Retry-After', '1')
+  c.header('Preference-Applied', undefined)
+  return c.json(
+    {
+      operation_id: accepted.id,
+      kind: accepted.kind,
+      status,
+      status_url: statusUrl(accepted.id),
+      submitted_at: accepted.submittedAt.toISOString(),
+    },
+    202,
+  )
+}
+
+function outcomeAnswer(c: Context<Env>, parts: SubmissionParts, outcome: OperationView): Response {
+  c.header('Operation-Id', outcome.id)
+  if (outcome.error !== null) {
+    const about = { at: parts.clock.now(), requestId: c.get('requestId') }
+    return c.json(errorBody(outcome.error, about), outcome.error.http_status as ContentfulStatusCode)
+  }
+  return c.json(openFields(kindNamed(outcome.kind), 'result', parts.keyring, outcome.id, outcome.result) as object, 200)
+}
+
+const KEY = /^[\x20-\x7e]{1,255}$/
+
+/** Bare or quoted, as the draft standard and as practice have it. */
+function idempotencyKey(c: Context): string | undefined {
+  const header = c.req.header('idempotency-key')
+  if (header === undefined) return undefined
+  const [, quoted] = /^"(.*)"$/.exec(header.trim()) ?? []
+  const key = quoted ?? header.trim()
+  if (!KEY.test(key)) throw doorRefusals.invalidKey()
+  return key
+}
+
+function documentedRefusals(refusals: { readonly [code: string]: number }): RouteDeclaration['answers'] {
+  const byStatus = Map.groupBy(Object.entries(refusals), ([, status]) => status)
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      status,
+      { says: `Refused: ${codes.map(([code]) => code).join(', ')}`, schema: errorSchema },
+    ]),
+  )
+}

@@ -1,0 +1,29 @@
+import { assert } from '../kit/assert.ts'
+import type { Kind } from './kind.ts'
+import { deductToken, issueToken, mirrorToken, revokeToken, sweepTokens } from './tokens.ts'
+import { checkLedger, pruneOperations, retryOperations, sealLedger, tidyLedger } from './upkeep.ts'
+
+/** Every kind there is. A kind without a processor does not compile. */
+export const kinds = {
+  'token.issue': issueToken,
+  'token.deduct': deductToken,
+  'token.revoke': revokeToken,
+  'token.sweep': sweepTokens,
+  'token.mirror': mirrorToken,
+  'ledger.check': checkLedger,
+  'ledger.tidy': tidyLedger,
+  'ledger.seal': sealLedger,
+  'operation.prune': pruneOperations,
+  'operation.retry': retryOperations,
+} as const satisfies { readonly [Name in string]: Kind<Name> }
+
+export type Kinds = typeof kinds
+export type KindName = keyof Kinds
+
+export const isKindName = (name: string): name is KindName => Object.hasOwn(kinds, name)
+
+/** The declaration behind a name that came from a row or a job. */
+export function kindNamed(name: string): Kind {
+  assert(isKindName(name), `No kind is called ${name}`)
+  return kinds[name]
+}

@@ -1,0 +1,178 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Distinct voices that one process labels before it says `other`: a label without bound would eat the monitoring. */
+const MAX_VOICES = 1_000
+
+/** Seconds. Fine where an idle system answers, coarse where somebody waits for a gateway. */
+const SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+/** What a process asks of others when its metrics are read. A question that fails leaves its gauge out of that reading. */
+export interface Questions {
+  tokensInUse(): Promise<{ active: number }>
+  depths(): Promise<Record<string, Record<string, number>>>
+  ledgerCheck(): Promise<{ findings: number; checkedAt: Date } | undefined>
+  openOperations(): Promise<{ status: string; count: number; oldestSeconds: number }[]>
+  intakeWaiting(): number
+}
+
+export type Metrics = ReturnType<typeof makeMetrics>
+
+/** All metrics of one process: the seeds' names and ours. */
+export function makeMetrics() {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+
+  const tokensCreated = new Counter({
+    name: 'payment_tokens_created_total',
+    help: 'Total number of payment tokens created',
+    labelNames: ['voice_id_hash'],
+    registers,
+  })
+  const consumed = new Histogram({
+    name: 'budget_consumption_amount',
+    help: 'Budget consumption amounts',
+    buckets: [1, 5, 10, 25, 50, 100, 250, 500],
+    registers,
+  })
+  const finished = new Counter({
+    name: 'bursar_operations_total',
+    help: 'Operations that reached an outcome, or got stuck',
+    labelNames: ['kind', 'status', 'code'],
+    registers,
+  })
+  const working = new Histogram({
+    name: 'bursar_operation_seconds',
+    help: 'Time in work of the job that carried the operation',
+    labelNames: ['kind'],
+    buckets: SECONDS,
+    registers,
+  })
+  const requests = new Histogram({
+    name: 'bursar_http_request_seconds',
+    help: 'Time from request to answer',
+    labelNames: ['method', 'route', 'status'],
+    buckets: SECONDS,
+    registers,
+  })
+  const others = new Histogram({
+    name: 'bursar_gateway_seconds',
+    help: 'Time that others took to answer us',
+    labelNames: ['gateway', 'call', 'outcome'],
+    buckets: SECONDS,
+    registers,
+  })
+  const leftBehind = new Counter({
+    name: 'bursar_relay_redispatched_total',
+    help: 'Operations that the relay dispatched again',
+    registers,
+  })
+
+  const voices = new Set<string>()
+  const voiceLabel = (digest: string): string => {
+    const label = digest.slice(0, 8)
+    if (!voices.has(label) && voices.size >= MAX_VOICES) return 'other'
+    voices.add(label)
+    return label
+  }
+
+  return {
+    registry,
+    tokenIssued: (voiceDigest: string) => tokensCreated.inc({ voice_id_hash: voiceLabel(voiceDigest) }),
+    budgetConsumed: (amount: number) => consumed.observe(amount),
+    operationFinished(kind: string, status: string, code: string | undefined, seconds: number) {
+      finished.inc({ kind, status, code: code ?? '' })
+      working.observe({ kind }, seconds)
+    },
+    requestAnswered: (method: string, route: string, status: number, seconds: number) =>
+      requests.observe({ method, route, status: String(status) }, seconds),
+    redispatched: (count: number) => leftBehind.inc(count),
+    /** Times a call to somebody else. */
+    async timed<Result>(gateway: string, call: string, ask: () => Promise<Result>): Promise<Result> {
+      const startedAt = performance.now()
+      const observe = (outcome: string) =>
+        others.observe({ gateway, call, outcome }, (performance.now() - startedAt) / 1_000)
+      try {
+        const answer = await ask()
+        observe('answered')
+        return answer
+      } catch (error) {
+        observe('fault')
+        throw error
+      }
+    },
+    /** Gauges that are read from the stores whenever the metrics are. */
+    askWhenRead: (questions: Questions) => registerQuestions(registers, questions),
+  }
+}
+
+function registerQuestions(registers: Registry[], questions: Questions): void {
+  const answered = async (collect: () => Promise<void>) => collect().catch(() => {})
+  new Gauge({
+    name: 'active_payment_tokens',
+    help: 'Number of active payment tokens',
+    registers,
+    collect() {
+      return answered(async () => this.set((await questions.tokensInUse()).active))
+    },
+  })
+  new Gauge({
+    name: 'bursar_queue_jobs',
+    help: 'Jobs by queue and state',
+    labelNames: ['queue', 'state'],
+    registers,
+    collect() {
+      return answered(async () => {
+        for (const [queue, states] of Object.entries(await questions.depths())) {
+          for (const [state, count] of Object.entries(states)) this.set({ queue, state }, count)
+        }
+      })
+    },
+  })
+  const checkedAt = new Gauge({
+    name: 'bursar_ledger_checked_timestamp_seconds',
+    help: 'When the books were last checked',
+    registers,
+  })
+  new Gauge({
+    name: 'bursar_ledger_findings',
+    help: 'What the last check of the books found; anything but 0 is an alarm',
+    registers,
+    collect() {
+      return answered(async () => {
+        const check = await questions.ledgerCheck()
+        if (check === undefined) return
+        this.set(check.findings)
+        checkedAt.set(check.checkedAt.getTime() / 1_000)
+      })
+    },
+  })
+  const oldest = new Gauge({
+    name: 'bursar_oldest_open_operation_seconds',
+    help: 'Age of the oldest operation in a state that is not final',
+    labelNames: ['status'],
+    registers,
+  })
+  new Gauge({
+    name: 'bursar_open_operations',
+    help: 'Operations that are not final, by status',
+    labelNames: ['status'],
+    registers,
+    collect() {
+      return answered(async () => {
+        for (const { status, count, oldestSeconds } of await questions.openOperations()) {
+          this.set({ status }, count)
+          oldest.set({ status }, oldestSeconds)
+        }
+      })
+    },
+  })
+  new Gauge({
+    name: 'bursar_intake_waiting',
+    help: 'Submissions that wait for their commit',
+    registers,
+    collect() {
+      this.set(questions.intakeWaiting())
+    },
+  })
+}

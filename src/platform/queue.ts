@@ -1,0 +1,243 @@
+import {
+  createPostgresBackend,
+  createRedisBackend,
+  type JobsOptions,
+  type Queue,
+  type Telemetry,
+  UnrecoverableError,
+  type Worker,
+  withBackend,
+} from 'bullmq'
+import { Redis } from 'ioredis'
+
+/** A job as the spine knows it, whichever backend carries it. */
+export interface JobMessage<Data> {
+  readonly id: string
+  readonly kind: string
+  readonly data: Data
+}
+
+export interface OutgoingJob<Data> {
+  readonly id: string
+  readonly kind: string
+  readonly data: Data
+  readonly attempts: number
+}
+
+export interface RunningWorker {
+  /** Takes no more jobs and resolves when those in work are done. */
+  close(): Promise<void>
+}
+
+export type Depths = Record<string, number>
+
+/** Everything that Bursar needs of BullMQ. One factory, two backends; nothing else knows which one is there. */
+export interface QueueSystem<Name extends string, Data> {
+  readonly backend: 'redis' | 'postgres'
+  send(queue: Name, jobs: readonly OutgoingJob<Data>[]): Promise<void>
+  fates(queue: Name, jobIds: readonly string[]): Promise<Map<string, 'live' | 'failed'>>
+  work(queue: Name, options: WorkOptions<Data>): Promise<RunningWorker>
+  /** Jobs by state. */
+  depths(queue: Name): Promise<Depths>
+  reachable(): Promise<boolean>
+  /** The queues themselves, for the board. */
+  boardQueues(): readonly Queue[]
+  close(): Promise<void>
+}
+
+export interface WorkOptions<Data> {
+  readonly concurrency: number
+  /** Throws to have the job tried again; `GiveUp` to have it shown as failed at once. */
+  readonly handle: (job: JobMessage<Data>) => Promise<unknown>
+  /** Milliseconds until the next try of a kind, after so many. */
+  readonly backoff: (kind: string, attemptsMade: number) => number
+  readonly onError: (error: Error) => void
+}
+
+/** Thrown by a handler whose job should be shown as failed and not be tried again by the queue. */
+export class GiveUp extends Error {}
+
+/** Redis keys and cluster slots of one deployment: the braces keep a queue's keys together. */
+const PREFIX = '{bursar}'
+
+/** A worker that was killed is noticed after this long; a living one renews twice as often. */
+const LOCK_MS = 10_000
+
+/** How often somebody looks for jobs whose worker is gone. */
+const STALLED_EVERY_MS = 5_000
+
+/** A job may lose its worker this often (a restart under load, a kill) before the queue gives it up to the relay. */
+const MAX_STALLED = 5
+
+/** What the board can show of the past: bounded by age (seconds) and count. */
+const KEPT_COMPLETED = { age: 3_600, count: 1_000 }
+const KEPT_FAILED = { age: 7 * 86_400, count: 5_000 }
+
+/** State look-ups on their way at once when the relay asks. */
+const LOOKUPS = 32
+
+const LIVE_STATES = new Set(['waiting', 'active', 'delayed', 'prioritized', 'waiting-children'])
+
+export interface QueueSystemOptions<Name extends string> {
+  readonly names: readonly Name[]
+  readonly store: { readonly redisUrl: string } | { readonly postgresUrl: string; readonly schema: string }
+  readonly prefix?: string
+  readonly telemetry?: Telemetry | undefined
+  readonly onError: (error: Error) => void
+}
+
+export function openQueues<Name extends string, Data>(options: QueueSystemOptions<Name>): QueueSystem<Name, Data> {
+  const backend = 'redisUrl' in options.store ? redisBackend(options.store.redisUrl) : postgresBackend(options.store)
+  const shared = { prefix: options.prefix ?? PREFIX, ...(options.telemetry ? { telemetry: options.telemetry } : {}) }
+  const queues = new Map<Name, Queue>()
+  for (const name of options.names) {
+    const queue = new backend.Queue(name, { ...shared, connection: backend.sending })
+    queue.on('error', options.onError)
+    queues.set(name, queue)
+  }
+  const queueNamed = (name: Name): Queue => {
+    const queue = queues.get(name)
+    if (queue === undefined) throw new Error(`No queue is called ${name}`)
+    return queue
+  }
+  const workers = new Set<Worker>()
+
+  return {
+    backend: backend.kind,
+    async send(name, jobs) {
+      const queue = queueNamed(name)
+      const [first] = jobs
+      if (first === undefined) return
+      if (jobs.length === 1) await queue.add(first.kind, first.data, jobOptions(first))
+      else await queue.addBulk(jobs.map((job) => ({ name: job.kind, data: job.data, opts: jobOptions(job) })))
+    },
+    async fates(name, jobIds) {
+      const queue = queueNamed(name)
+      const fates = new Map<string, 'live' | 'failed'>()
+      for (let at = 0; at < jobIds.length; at += LOOKUPS) {
+        await Promise.all(
+          jobIds.slice(at, at + LOOKUPS).map(async (id) => {
+            const state = await queue.getJobState(id)
+            if (LIVE_STATES.has(state)) fates.set(id, 'live')
+            else if (state === 'failed') fates.set(id, 'failed')
+          }),
+        )
+      }
+      return fates
+    },
+    async work(name, { concurrency, handle, backoff, onError }) {
+      const worker = new backend.Worker(
+        name,
+        async (job) => {
+          try {
+            return await handle({ id: job.id ?? '', kind: job.name, data: job.data })
+          } catch (error) {
+            throw error instanceof GiveUp ? new UnrecoverableError(error.message) : error
+          }
+        },
+        {
+          ...shared,
+          connection: backend.working(concurrency),
+          concurrency,
+          lockDuration: LOCK_MS,
+          stalledInterval: STALLED_EVERY_MS,
+          maxStalledCount: MAX_STALLED,
+          // Whole milliseconds: PostgreSQL's queue accepts no fractions.
+          settings: { backoffStrategy: (made, _type, _error, job) => Math.round(backoff(job?.name ?? '', made)) },
+        },
+      )
+      worker.on('error', onError)
+      workers.add(worker)
+      await worker.waitUntilReady()
+      return {
+        async close() {
+          await worker.close()
+          workers.delete(worker)
+        },
+      }
+    },
+    depths: (name) => queueNamed(name).getJobCounts('waiting', 'active', 'delayed', 'failed', 'completed'),
+    reachable: () => backend.reachable(),
+    boardQueues: () => [...queues.values()],
+    async close() {
+      await Promise.all([...workers].map((worker) => worker.close()))
+      await Promise.all([...queues.values()].map((queue) => queue.close()))
+      await backend.close()
+    },
+  }
+}
+
+const jobOptions = (job: OutgoingJob<unknown>): JobsOptions => ({
+  jobId: job.id,
+  attempts: job.attempts,
+  backoff: { type: 'kind' },
+  removeOnComplete: KEPT_COMPLETED,
+  removeOnFail: KEPT_FAILED,
+})
+
+function redisBackend(url: string) {
+  // Sending fails at once while Redis is away, so that nothing piles up in memory: the relay brings it later.
+  const sending = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1, retryStrategy: patiently })
+  const working = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: patiently })
+  sending.on('error', () => {})
+  working.on('error', () => {})
+  const { Queue, Worker } = withBackend(createRedisBackend)
+  return {
+    kind: 'redis' as const,
+    Queue,
+    Worker,
+    sending,
+    working: (_concurrency: number) => working,
+    reachable: () => answers(sending.ping()),
+    async close() {
+      sending.disconnect()
+      working.disconnect()
+    },
+  }
+}
+
+/** Milliseconds between attempts to reconnect: quick at first, never slower than a second. */
+const patiently = (times: number): number => Math.min(times * 50, 1_000)
+
+function postgresBackend({ postgresUrl, schema }: { postgresUrl: string; schema: string }) {
+  const pool = (max: number) => ({
+    connectionString: postgresUrl,
+    schema,
+    max,
+    keepAlive: true,
+    connectionTimeoutMillis: 3_000,
+  })
+  // The two backends' classes differ in their type arguments only; the calls above are the same on both.
+  const { Queue, Worker } = withBackend(createPostgresBackend) as unknown as ReturnType<typeof redisClasses>
+  return {
+    kind: 'postgres' as const,
+    Queue,
+    Worker,
+    sending: pool(SENDING_CONNECTIONS) as never,
+    // One for each job in work, one to fetch the next.
+    working: (concurrency: number) => pool(Math.min(concurrency + 1, MAX_WORKING_CONNECTIONS)) as never,
+    // The same server as the database's, which has a look-up of its own.
+    reachable: async () => true,
+    async close() {},
+  }
+}
+
+const redisClasses = () => withBackend(createRedisBackend)
+
+const SENDING_CONNECTIONS = 3
+const MAX_WORKING_CONNECTIONS = 10
+
+/** Longer than any healthy Redis takes to answer a ping. */
+const PING_MS = 1_000
+
+async function answers(question: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, PING_MS, false)
+  })
+  const answer = question.then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
+}

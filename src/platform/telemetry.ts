@@ -1,0 +1,41 @@
+import type { Telemetry } from 'bullmq'
+
+export interface Tracing {
+  /** For every queue and worker: carries the trace from the request into the job. */
+  readonly telemetry: Telemetry
+  /** Sends what is still waiting. */
+  stop(): Promise<void>
+}
+
+/** Traces to an OTLP endpoint. The packages are loaded only where one is configured. */
+export async function startTracing(options: { endpoint: string; service: string; version: string }): Promise<Tracing> {
+  const [
+    { context, trace },
+    { AsyncLocalStorageContextManager },
+    { OTLPTraceExporter },
+    resources,
+    sdk,
+    { BullMQOtel },
+  ] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/context-async-hooks'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/sdk-trace'),
+    import('bullmq-otel'),
+  ])
+  const provider = new sdk.TracerProvider({
+    resource: resources.resourceFromAttributes({ 'service.name': options.service, 'service.version': options.version }),
+    spanProcessors: [
+      new sdk.BatchSpanProcessor({
+        exporter: new OTLPTraceExporter({ url: `${options.endpoint.replace(/\/$/, '')}/v1/traces` }),
+      }),
+    ],
+  })
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  trace.setGlobalTracerProvider(provider)
+  return {
+    telemetry: new BullMQOtel({ tracerName: options.service, version: options.version }) as unknown as Telemetry,
+    stop: () => provider.shutdown(),
+  }
+}

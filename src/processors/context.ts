@@ -1,0 +1,40 @@
+import type { SignedForm } from '../domain/tokens/signed-form.ts'
+import type { Vault } from '../gateways/vault.ts'
+import type { VoiceService } from '../gateways/voice.ts'
+import type { Envelope } from '../jobs/envelope.ts'
+import type { Clock } from '../kit/clock.ts'
+import type { Keyring } from '../kit/keyring.ts'
+import type { Sql } from '../kit/sql.ts'
+import type { Database } from '../platform/database.ts'
+import type { Log } from '../platform/log.ts'
+
+/** What the world outside our database offers to processors. */
+export interface Services {
+  readonly voice: VoiceService
+  /** Absent unless a vault is configured. */
+  readonly vault: Vault | undefined
+  readonly signedForm: SignedForm
+  readonly keyring: Keyring
+  readonly clock: Clock
+  /** Statements over whole tables: without the time limit of ordinary ones, on a connection of their own. */
+  readonly longReads: <Result>(work: (sql: Sql) => Promise<Result>) => Promise<Result>
+  /** Days that finished operations are kept. */
+  readonly retentionDays: number
+}
+
+/** What processors tell about what they did; counted only after the commit. */
+export interface Measures {
+  tokenIssued(voiceDigest: string): void
+  budgetConsumed(amount: number): void
+  operationFinished(kind: string, status: string, code: string | undefined, seconds: number): void
+}
+
+/** What a shape works with. */
+export interface WorkContext {
+  readonly database: Database
+  readonly services: Services
+  readonly measures: Measures
+  readonly log: Log
+  /** Sends jobs of follow-up operations, after the commit that made them. */
+  readonly dispatch: (envelopes: readonly Envelope[]) => void
+}

@@ -1,0 +1,39 @@
+import { pruneOperations } from '../../jobs/upkeep.ts'
+import { firstIdAt } from '../../kit/ids.ts'
+import { transact } from '../shapes/transact.ts'
+
+const DAY_MS = 86_400_000
+
+/** The contract keeps keys at least 30 days; the day more covers clocks that disagree. */
+const KEY_DAYS = 31
+
+/** Rows of each table in one run, so that no transaction grows without bound; the next day takes the rest. */
+const MAX_ROWS = 100_000
+
+/** Only what is final is forgotten: an operation that is open or stuck is kept, however old. */
+export const operationPrune = transact(pruneOperations, {
+  async perform({ sql, now }, { retentionDays }) {
+    const before = (days: number) => new Date(now.getTime() - days * DAY_MS)
+    // An operation outlives its key, so that a replay always finds it.
+    const oldest = before(Math.max(retentionDays, KEY_DAYS + 1))
+    const keys = await sql.query(
+      `delete from idempotency_key where ctid = any(array(select ctid from idempotency_key where created_at < $1 limit ${MAX_ROWS}))
+       returning 1`,
+      [before(KEY_DAYS)],
+    )
+    const operations = await sql.query(
+      `delete from operation where id in (
+         select id from operation where id < $1 and status in ('succeeded', 'failed') order by id limit ${MAX_ROWS}
+       ) returning 1`,
+      [firstIdAt(oldest)],
+    )
+    // The newest period of each schedule stays: catching up starts from it.
+    const periods = await sql.query(
+      `delete from schedule_run old where period < $1
+         and exists (select from schedule_run newer where newer.schedule = old.schedule and newer.period > old.period)
+       returning 1`,
+      [oldest],
+    )
+    return { operations: operations.length, keys: keys.length, periods: periods.length }
+  },
+})

@@ -1,0 +1,58 @@
+import type { KindName } from '../jobs/catalogue.ts'
+
+/** Something that is asked for by the clock. */
+export interface Schedule {
+  readonly name: string
+  readonly kind: KindName
+  readonly cron: string
+  readonly timezone: string
+  /**
+   * After downtime: `all` runs every missed period in order (work that belongs to its period), `last` only the newest
+   * (upkeep that makes up for all that was missed).
+   */
+  readonly catchUp: 'all' | 'last'
+  readonly says: string
+}
+
+export const schedules = [
+  {
+    name: 'expire-tokens',
+    kind: 'token.sweep',
+    cron: '* * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Tokens whose hour is over give their remainder back',
+  },
+  {
+    name: 'tidy-ledger',
+    kind: 'ledger.tidy',
+    cron: '* * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Platform balances are rolled up, holds that ran out are released',
+  },
+  {
+    name: 'seal-ledger',
+    kind: 'ledger.seal',
+    cron: '*/10 * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Transfers are sealed into blocks',
+  },
+  {
+    name: 'check-ledger',
+    kind: 'ledger.check',
+    cron: '7 * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'The books are checked and the metric is set',
+  },
+  {
+    name: 'prune-operations',
+    kind: 'operation.prune',
+    cron: '23 3 * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Operations and keys beyond their retention are forgotten',
+  },
+] as const satisfies readonly Schedule[]

