@@ -1,6 +1,8 @@
 import { checks, examineLedger, inSnapshot } from '../domain/ledger/check.ts'
 import { lastBlock } from '../domain/ledger/seal.ts'
 import { inTransaction, openPool } from '../platform/database.ts'
+import { configuration } from '../start/configuration.ts'
+import { withDatabase } from './with-database.ts'
 
 /** Proves that the books balance, and prints what does not. Answers with the exit code: 0 when all is well, 1 when not. */
 export async function ledgerCheckCommand(url: string, print: (line: string) => void): Promise<number> {
@@ -42,3 +44,10 @@ const row = (check: string, findings: string, ms: string, says: string): string 
   `${check.padEnd(10)} ${findings.padStart(8)} ${ms.padStart(8)}   ${says}`
 
 const named = (what: string, id: string | undefined): string => (id === undefined ? '' : `${what} ${id}`)
+
+if (import.meta.main) {
+  const config = await configuration()
+  process.exitCode = await withDatabase(config, (url) =>
+    ledgerCheckCommand(url, (line) => void process.stdout.write(`${line}\n`)),
+  )
+}

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { Fault } from '../kit/fault.ts'
-import { type Access, freePort, isFree, rememberAccess, theAccess } from './embedded-postgres/access.ts'
+import { type Access, freePort, isFree, rememberAccess, theAccess, urlOf } from './embedded-postgres/access.ts'
 import { accountFor, WAY_OUT } from './embedded-postgres/account.ts'
 import { reachableBinaries } from './embedded-postgres/binaries.ts'
 import { chooseDataDirectory, existingDataDirectory, initialise } from './embedded-postgres/data-directory.ts'
@@ -85,7 +85,7 @@ async function startIn(home: string, options: EmbeddedPostgresOptions, release: 
   }
   const postmaster = adopted ? orphan : await persistently(start)
 
-  const url = (name: string) => `postgres://${access.user}:${access.password}@127.0.0.1:${postmaster.port}/${name}`
+  const url = (name: string) => urlOf({ ...access, port: postmaster.port }, name)
   try {
     await ensureDatabase(url('postgres'), database)
   } catch (cause) {
@@ -131,7 +131,7 @@ async function isWorthAdopting(
   if (port !== undefined && port !== orphan.port) return false
   if (!hasConfiguration(dataDir, configuration(orphan.port, settings))) return false
   if (!(await untilReady(orphan, dataDir))) return false
-  const url = `postgres://${access.user}:${access.password}@127.0.0.1:${orphan.port}/postgres`
+  const url = urlOf({ ...access, port: orphan.port }, 'postgres')
   return await withClient(url, ANSWER_MS, async (client) => (await client.query('select 1')).rowCount === 1).catch(
     () => false,
   )

@@ -36,11 +36,14 @@ const SEALING_LOCK = 7_205_759_404
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000'
 const FIRST_PREVIOUS_HASH = Buffer.alloc(32)
 
-/** Number of transfers and hash of one range, the same for sealing and for verifying. Every column counts. */
+/**
+ * Number of transfers and hash of one range, the same for sealing and for verifying. Every column counts. The text of a
+ * row quotes what needs it, and microseconds do not depend on how a session writes its dates.
+ */
 const digest = (previousHash: string, afterId: string, throughId: string): string => `
   select count(*) as transfers,
     sha256(${previousHash} || convert_to(string_agg(
-      json_build_array(
+      row(
         id, movement, operation_id, position, debit_id, credit_id, asset, amount, debit_balance, debit_entry,
         credit_balance, credit_entry, memo, (extract(epoch from posted_at) * 1000000)::bigint
       )::text, E'\\n' order by id
@@ -87,7 +90,7 @@ export async function sealBlock(sql: Sql, options: SealOptions): Promise<Block |
  */
 async function sealingHorizon(sql: Sql, now: Date): Promise<Date> {
   const [row] = await sql.query<{ horizon: Date | string }>(
-    `select least($1::timestamptz, clock_timestamp(), min(xact_start)) as horizon
+    `select least($1::timestamptz, statement_timestamp(), min(xact_start)) as horizon
      from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
     [now],
   )

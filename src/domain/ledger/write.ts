@@ -120,7 +120,7 @@ export async function writeDraft(sql: Sql, draft: Draft): Promise<void> {
   statement.update('hold', endedColumns, draft.ended, { stamp: 'ended_at', still: `hold.status = 'held'` })
   statement.update('account', accountColumns, draft.changed, {
     seen: seenColumns,
-    still: 'account.entries = new.seen_entries and account.held = new.seen_held',
+    still: 'account.entries = new.seen_entries and account.held = new.seen_held and not account.closed',
   })
   if (statement.isEmpty) return
   const [row] = await sql.query<{ updated: string }>(statement.text, statement.parameters)
@@ -156,11 +156,11 @@ class Statement {
   readonly #now: Date
   readonly #parts: string[] = []
   readonly #updates: string[] = []
-  readonly parameters: unknown[]
+  #stampedAs: string | undefined
+  readonly parameters: unknown[] = []
 
   constructor(now: Date) {
     this.#now = now
-    this.parameters = [now]
   }
 
   get isEmpty(): boolean {
@@ -175,7 +175,7 @@ class Statement {
   /** `stamp` is the column that gets the time of the books. */
   insert<Row>(table: string, columns: Columns<Row>, rows: readonly Row[], stamp?: string): void {
     if (rows.length === 0) return
-    const [name, value] = stamp === undefined ? ['', ''] : [`, ${stamp}`, ', $1::timestamptz']
+    const [name, value] = stamp === undefined ? ['', ''] : [`, ${stamp}`, `, ${this.#stamp()}`]
     this.#parts.push(
       `new_${table} as (
          insert into ${table} (${names(columns)}${name})
@@ -194,7 +194,7 @@ class Statement {
     if (rows.length === 0) return
     const { stamp, seen = [], still } = options
     const sets = columns.slice(1).map(([name]) => `${name} = new.${name}`)
-    if (stamp !== undefined) sets.push(`${stamp} = $1::timestamptz`)
+    if (stamp !== undefined) sets.push(`${stamp} = ${this.#stamp()}`)
     const ids = this.parameters.length + 1
     this.#updates.push(`changed_${table}`)
     // The ids are named twice, so that their rows are looked up in the index and not hashed from the whole table.
@@ -204,6 +204,12 @@ class Statement {
          where ${table}.id = any($${ids}::uuid[]) and ${table}.id = new.id and ${still} returning 1
        )`,
     )
+  }
+
+  /** The time of the books, sent once. */
+  #stamp(): string {
+    this.#stampedAs ??= `$${this.parameters.push(this.#now)}::timestamptz`
+    return this.#stampedAs
   }
 
   #rows<Row>(columns: Columns<Row>, rows: readonly Row[]): string {

@@ -63,3 +63,14 @@ function listenOnce(port: number): Promise<number | undefined> {
     })
   })
 }
+
+/** Where the server of a home listened last, if it ever did: for commands beside a Bursar that is running. */
+export function lastUrl(home: string, database = 'bursar'): string | undefined {
+  const file = join(home, FILE)
+  if (!existsSync(file)) return undefined
+  const { user, password, port } = parse(file)
+  return port === undefined ? undefined : urlOf({ user, password, port }, database)
+}
+
+export const urlOf = (access: { user: string; password: string; port: number }, database: string): string =>
+  `postgresql://${access.user}:${access.password}@127.0.0.1:${access.port}/${database}`
