@@ -21,7 +21,7 @@ export class Migration20261120000001_operations extends Migration {
         check ((status in ('succeeded', 'failed')) = (finished_at is not null)),
         check ((status = 'succeeded') = (result is not null)),
         check (status not in ('failed', 'stuck') or error is not null)
-      )`)
+      ) with (autovacuum_vacuum_scale_factor = 0.05)`) // every row is written twice: dead versions must not pile up
     // The relay walks what is open, oldest first. A finished operation is in none of the partial indexes.
     this.addSql(`create index operation_open on operation (id) where status in ('queued', 'processing')`)
     this.addSql(`create index operation_stuck on operation (id) where status = 'stuck'`)

@@ -28,6 +28,6 @@ export class Migration20261120000003_tokens extends Migration {
         period text not null, -- a UTC day, 2026-11-20, or a UTC month, 2026-11
         used bigint not null check (used >= 0),
         primary key (voice_digest, period)
-      )`)
+      ) with (fillfactor = 70)`)
   }
 }

@@ -1,8 +1,33 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, randomFillSync, randomUUID } from 'node:crypto'
 import { v7 } from 'uuid'
 
-/** A new UUIDv7: grows with time, so that indexes grow at their right edge and tables can be cut by id range. */
-export const newId = (): string => v7()
+/** Random bytes are fetched for this many ids at once: fetching them one by one was the dearest part of an id. */
+const POOLED_IDS = 512
+const BYTES = 16
+
+const pool = new Uint8Array(POOLED_IDS * BYTES)
+let used = pool.length
+let lastMs = 0
+let sequence = 0
+
+/**
+ * A new UUIDv7: grows with time, so that indexes grow at their right edge and tables can be cut by id range. Ids of one
+ * process sort in the order in which they were made.
+ */
+export function newId(): string {
+  if (used === pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  const random = pool.subarray(used, used + BYTES)
+  used += BYTES
+  const now = Date.now()
+  if (now > lastMs) {
+    lastMs = now
+    sequence = 0
+  } else sequence += 1
+  return v7({ random, msecs: lastMs, seq: sequence })
+}
 
 /** A new random UUIDv4, for ids that are credentials: nothing about it can be guessed. */
 export const newCredential = (): string => randomUUID()

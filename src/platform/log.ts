@@ -1,4 +1,4 @@
-import { type Logger, pino } from 'pino'
+import { destination, type Logger, pino } from 'pino'
 
 export type Log = Logger
 
@@ -31,7 +31,19 @@ export function makeLog(options: { level: string; destination?: NodeJS.WritableS
     // The fields are safe by the time that a serializer sees them; pino's own would look for more in them.
     serializers: { err: (error: unknown) => error },
   }
-  return options.destination === undefined ? pino(settings) : pino(settings, options.destination)
+  return pino(settings, options.destination ?? gathered())
+}
+
+/** Bytes gathered before they are written: a write for each line would be the dearest part of a log. */
+const GATHERED = 8_192
+
+/** However few there are, lines are written after this many milliseconds, and when the process ends. */
+const WRITTEN_EVERY_MS = 100
+
+function gathered(): NodeJS.WritableStream {
+  const output = destination({ dest: 1, sync: true, minLength: GATHERED, periodicFlush: WRITTEN_EVERY_MS })
+  process.once('exit', () => output.flushSync())
+  return output as unknown as NodeJS.WritableStream
 }
 
 function safeFields(fields: Record<string, unknown>): Record<string, unknown> {
@@ -42,9 +54,22 @@ function safeObject(fields: object, depth: number): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [
       name,
-      HIDDEN.test(name) && value !== undefined ? '<redacted>' : safe(value, depth),
+      isHidden(name) && value !== undefined ? '<redacted>' : safe(value, depth),
     ]),
   )
+}
+
+/** Names come from our own code, so there are few of them; asking the pattern once for each makes a line half as dear. */
+const MAX_NAMES = 1_000
+const known = new Map<string, boolean>()
+
+function isHidden(name: string): boolean {
+  let hidden = known.get(name)
+  if (hidden === undefined) {
+    hidden = HIDDEN.test(name)
+    if (known.size < MAX_NAMES) known.set(name, hidden)
+  }
+  return hidden
 }
 
 function safe(value: unknown, depth: number): unknown {

@@ -63,7 +63,7 @@ export const variables = z.object({
   DEFAULT_WAIT_SECONDS: integer(0, 30).default(0),
   INTAKE_MAX_WAITING: integer(1, MANY).default(10_000),
   OPERATION_RETENTION_DAYS: integer(32, 36_500).default(400),
-  WORKER_LEDGER_CONCURRENCY: integer(1, 256).default(4),
+  WORKER_LEDGER_CONCURRENCY: integer(1, 256).default(16),
   WORKER_GATEWAY_CONCURRENCY: integer(1, 1024).default(32),
   TRUST_PROXY: integer(0, 10).default(0),
   TOKEN_REQUESTS_PER_MINUTE: integer(1, MANY).default(10),

@@ -1,0 +1,47 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+/** A Bursar process of its own, as an operator would start it. */
+export class BursarProcess {
+  readonly process: ChildProcess
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  output = ''
+
+  private constructor(process: ChildProcess) {
+    this.process = process
+    const { promise, resolve } = Promise.withResolvers<{ code: number | null; signal: NodeJS.Signals | null }>()
+    this.exited = promise
+    process.once('exit', (code, signal) => resolve({ code, signal }))
+  }
+
+  /** Resolves when the process says that it has started; rejects with its last words when it ends before. */
+  static async start(roles: readonly string[], env: Readonly<Record<string, string>>): Promise<BursarProcess> {
+    const child = spawn(process.execPath, [MAIN, ...roles], {
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const started = new BursarProcess(child)
+    await started.saying('"msg":"Started"')
+    return started
+  }
+
+  /** Resolves when the output holds this text. */
+  saying(text: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const hear = (chunk: unknown) => {
+      this.output += String(chunk)
+      if (this.output.includes(text)) resolve()
+    }
+    this.process.stdout?.on('data', hear)
+    this.process.stderr?.on('data', hear)
+    this.process.once('exit', (code) => reject(new Error(`It ended with ${code} before it said ${text}:\n${this.output}`)))
+    return promise
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL') {
+    this.process.kill(signal)
+    return this.exited
+  }
+}

@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+
+/** A Redis of a test's own, with an append-only file, that can be killed, flushed and started again. */
+export class RedisServer {
+  readonly url: string
+  readonly #port: number
+  readonly #home: string
+  #process: ChildProcess | undefined
+
+  private constructor(port: number, home: string) {
+    this.#port = port
+    this.#home = home
+    this.url = `redis://127.0.0.1:${port}`
+  }
+
+  static async start(): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'bursar-redis-')))
+    await server.start()
+    return server
+  }
+
+  async start(): Promise<void> {
+    this.#process = spawn(
+      'redis-server',
+      ['--port', String(this.#port), '--bind', '127.0.0.1', '--dir', this.#home, '--appendonly', 'yes', '--save', ''],
+      { stdio: 'ignore' },
+    )
+    await this.#asked((client) => client.ping())
+  }
+
+  async kill(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#process?.once('exit', () => resolve())
+    this.#process?.kill('SIGKILL')
+    await promise
+  }
+
+  flush(): Promise<unknown> {
+    return this.#asked((client) => client.flushall())
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process?.exitCode === null && this.#process.signalCode === null) await this.kill()
+    rmSync(this.#home, { recursive: true, force: true })
+  }
+
+  async #asked<Answer>(ask: (client: Redis) => Promise<Answer>): Promise<Answer> {
+    const client = new Redis(this.url, { maxRetriesPerRequest: 100, retryStrategy: () => 20 })
+    client.on('error', () => {})
+    try {
+      return await ask(client)
+    } finally {
+      client.disconnect()
+    }
+  }
+}
+
+/** A port that nobody listens on now. */
+export function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const server = createServer()
+  server.once('error', reject)
+  server.listen(0, '127.0.0.1', () => {
+    const address = server.address()
+    server.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))))
+  })
+  return promise
+}
