@@ -42,6 +42,8 @@ export class Migration20261120000001_operations extends Migration {
         started_at timestamptz not null,
         primary key (schedule, period)
       )`)
+    // Keys that must outlive a rotation of the encryption key, sealed with it.
+    this.addSql(`create table sealed_key (name text primary key, value text not null)`)
     // The shape that rate-limiter-flexible expects; the library keeps the rows.
     this.addSql(
       `create unlogged table rate_limit (key varchar(255) primary key, points integer not null default 0, expire bigint)`,

@@ -44,7 +44,7 @@ describe('with nothing set', () => {
       metrics: { enabled: true, port: 9090 },
       rateLimits: { tokensPerMinutePerAddress: 10, perMinute: undefined, burst: 20 },
       intake: { maxWaiting: 10_000 },
-      worker: { ledgerConcurrency: 4, gatewayConcurrency: 32 },
+      worker: { ledgerConcurrency: 16, gatewayConcurrency: 32 },
     })
   })
 
@@ -221,7 +221,7 @@ describe('from the command line', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
   function run(command: 'config' | 'jwt', args: string[], env: Record<string, string> = {}) {
-    const file = fileURLToPath(new URL(`../src/${command}-command.ts`, import.meta.url))
+    const file = fileURLToPath(new URL(`../src/commands/${command}.ts`, import.meta.url))
     return spawnSync(process.execPath, [file, ...args], { cwd: folder, env, encoding: 'utf8' })
   }
 

@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import { SignJWT } from 'jose'
 import { isRole, roles } from '../api/caller.ts'
-import { ConfigError, EXIT_CONFIG, loadConfig } from '../platform/config.ts'
+import { ConfigError, EXIT_CONFIG } from '../platform/config.ts'
+import { configuration } from '../start/configuration.ts'
 
 const USAGE = 'Usage: npm run --silent jwt -- --sub user_1 [--roles admin,operator] [--expires-in 1h] [--force]'
 
@@ -14,7 +15,7 @@ class Misuse extends Error {}
 /** `npm run jwt`: a token signed with the configured secret, for trying things out. */
 async function main(): Promise<void> {
   const wanted = readArguments()
-  const { mode, jwt } = loadConfig()
+  const { mode, jwt } = await configuration()
   if (mode === 'production' && !wanted.force)
     throw new Misuse('Refused in production: whoever has this token is whom it names. Add --force if that is meant')
   if (jwt.jwksUrl !== undefined)

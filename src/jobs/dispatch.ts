@@ -12,7 +12,6 @@ export interface Messenger {
 /** Beyond this many sends on their way the queue is unwell: operations stay in PostgreSQL and the relay brings them later. */
 const MAX_FLYING = 256
 
-/** How long a send may take before it no longer counts as on its way to a waiting caller. */
 export interface DispatchLog {
   warn(details: object, message: string): void
 }
@@ -30,9 +29,10 @@ export class Dispatcher {
     this.#log = log
   }
 
-  send(envelopes: readonly Envelope[]): void {
+  /** Resolves when all are sent or left behind, and never rejects: whoever has a caller to answer does not wait for it. */
+  async send(envelopes: readonly Envelope[]): Promise<void> {
     const byQueue = Map.groupBy(envelopes, ({ queue }) => queue)
-    for (const [queue, jobs] of byQueue) void this.#sendTo(queue, jobs)
+    await Promise.all([...byQueue].map(([queue, jobs]) => this.#sendTo(queue, jobs)))
   }
 
   async #sendTo(queue: QueueName, jobs: readonly Envelope[]): Promise<void> {

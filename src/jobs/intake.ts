@@ -171,42 +171,53 @@ function replay(submission: Prepared, first: Map<string, FirstUse>): Answer {
   return { id: use.id, kind: use.kind, status: use.status, submittedAt: use.submitted_at, replayed: true }
 }
 
-/** The keys of a batch are claimed in sorted order, so that two processes never wait for each other in a circle. */
-async function insertSubmissions(
-  sql: Sql,
-  keyring: Keyring,
-  rows: readonly { submission: Prepared; jobId: string }[],
-): Promise<Set<string>> {
-  const inserted = await sql.query<{ id: string }>(
-    `with incoming as (
-       select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::json[], $7::timestamptz[], $8::bytea[], $9::bytea[])
-         as incoming (id, kind, job_id, submitted_by, request_id, input, submitted_at, scope, fingerprint)
-     ), claimed as (
-       insert into idempotency_key (scope, fingerprint, operation_id, created_at)
-       select scope, fingerprint, id, submitted_at from incoming where scope is not null order by scope, id
-       on conflict (scope) do nothing
-       returning operation_id
-     )
-     insert into operation (id, kind, job_id, submitted_by, request_id, input, submitted_at)
-     select id, kind, job_id, submitted_by, request_id, input, submitted_at from incoming
-     where scope is null or id in (select operation_id from claimed)
-     returning id`,
-    [
-      rows.map(({ submission }) => submission.id),
-      rows.map(({ submission }) => submission.kind),
-      rows.map(({ jobId }) => jobId),
-      rows.map(({ submission }) => submission.submittedBy ?? null),
-      rows.map(({ submission }) => submission.requestId ?? null),
-      rows.map(({ submission: { kind, id, input } }) =>
-        JSON.stringify(sealFields(kinds[kind], 'input', keyring, id, input)),
-      ),
-      rows.map(({ submission }) => submission.at),
-      rows.map(({ submission }) => submission.scope ?? null),
-      rows.map(({ submission }) => submission.fingerprint ?? null),
-    ],
-  )
+type Row = { readonly submission: Prepared; readonly jobId: string }
+
+/** Answers with the ids of those that were new. */
+async function insertSubmissions(sql: Sql, keyring: Keyring, rows: readonly Row[]): Promise<Set<string>> {
+  const keyed = rows.some(({ submission }) => submission.scope !== undefined)
+  const operations = [
+    rows.map(({ submission }) => submission.id),
+    rows.map(({ submission }) => submission.kind),
+    rows.map(({ jobId }) => jobId),
+    rows.map(({ submission }) => submission.submittedBy ?? null),
+    rows.map(({ submission }) => submission.requestId ?? null),
+    rows.map(({ submission: { kind, id, input } }) =>
+      JSON.stringify(sealFields(kinds[kind], 'input', keyring, id, input)),
+    ),
+    rows.map(({ submission }) => submission.at),
+  ]
+  if (!keyed) {
+    await sql.query(INSERT_UNKEYED, operations)
+    return new Set(rows.map(({ submission }) => submission.id))
+  }
+  const inserted = await sql.query<{ id: string }>(INSERT_KEYED, [
+    ...operations,
+    rows.map(({ submission }) => submission.scope ?? null),
+    rows.map(({ submission }) => submission.fingerprint ?? null),
+  ])
   return new Set(inserted.map(({ id }) => id))
 }
+
+const COLUMNS = 'id, kind, job_id, submitted_by, request_id, input, submitted_at'
+const ARRAYS = '$1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::json[], $7::timestamptz[]'
+
+const INSERT_UNKEYED = `insert into operation (${COLUMNS}) select * from unnest(${ARRAYS})`
+
+/** The keys of a batch are claimed in sorted order, so that two processes never wait for each other in a circle. */
+const INSERT_KEYED = `
+  with incoming as (
+    select * from unnest(${ARRAYS}, $8::bytea[], $9::bytea[]) as incoming (${COLUMNS}, scope, fingerprint)
+  ), claimed as (
+    insert into idempotency_key (scope, fingerprint, operation_id, created_at)
+    select scope, fingerprint, id, submitted_at from incoming where scope is not null order by scope, id
+    on conflict (scope) do nothing
+    returning operation_id
+  )
+  insert into operation (${COLUMNS})
+  select ${COLUMNS} from incoming
+  where scope is null or id in (select operation_id from claimed)
+  returning id`
 
 interface FirstUse {
   readonly fingerprint: Buffer

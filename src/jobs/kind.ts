@@ -4,8 +4,10 @@ import type { z } from '@hono/zod-openapi'
 export const queueNames = {
   /** Only our own database. */
   ledger: 'ledger',
-  /** Somebody else's answer: gateways, the voice service, a vault. */
+  /** Somebody else's answer: gateways, the voice service. */
   gateways: 'gateways',
+  /** Somebody else's ear: what we send and nobody waits for, such as records to a vault. */
+  outbound: 'outbound',
 } as const
 
 export type QueueName = keyof typeof queueNames

@@ -1,9 +1,10 @@
 import type { Clock } from '../kit/clock.ts'
-import { firstIdAt, newId } from '../kit/ids.ts'
+import { Fault } from '../kit/fault.ts'
+import { firstIdAt } from '../kit/ids.ts'
 import type { Sql } from '../kit/sql.ts'
-import { isKindName, type KindName, kindNamed } from './catalogue.ts'
+import { isKindName, kindNamed } from './catalogue.ts'
 import type { Dispatcher, Messenger } from './dispatch.ts'
-import { envelope, packed } from './envelope.ts'
+import { type Envelope, envelope, packed, type Traveller } from './envelope.ts'
 import type { QueueName } from './kind.ts'
 import { recordFault } from './operation.ts'
 
@@ -13,7 +14,7 @@ export const RELAY_GRACE_MS = 5_000
 /** Open operations looked at in one step: some hundred jobs, a few hundred kilobytes. */
 const PAGE = 10_000
 
-/** Any number: relays take turns, because two of them would only ask the same questions. */
+/** Any number: relays take turns, so that nothing is brought back twice. */
 const RELAY_LOCK = 7_205_759_404
 
 interface OpenRow {
@@ -25,7 +26,8 @@ interface OpenRow {
 export interface RelayReport {
   readonly looked: number
   readonly redispatched: number
-  readonly stuck: number
+  /** Operations whose tries ran out because the queue gave their jobs up again and again: a person has to look. */
+  readonly stuck: readonly string[]
 }
 
 /**
@@ -52,52 +54,62 @@ export class Relay {
     this.#parts = { graceMs: RELAY_GRACE_MS, ...parts }
   }
 
-  /** One round over everything that is open. Faults (queue or database away) are the caller's to log; nothing is lost by them. */
-  async round(): Promise<RelayReport> {
-    const total = { looked: 0, redispatched: 0, stuck: 0 }
+  /**
+   * One round over everything that is open; no round at all while another relay is at it. Faults (queue or database away)
+   * are the caller's to log; nothing is lost by them.
+   */
+  round(): Promise<RelayReport> {
+    return this.#parts.transaction(async (sql) => {
+      // Held until the round is over and its jobs are sent: what is on its way would seem lost to the next relay.
+      const [lock] = await sql.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [RELAY_LOCK])
+      return lock?.mine === true ? this.#roundAlone() : { looked: 0, redispatched: 0, stuck: [] }
+    })
+  }
+
+  async #roundAlone(): Promise<RelayReport> {
+    const total = { looked: 0, redispatched: 0, stuck: [] as string[] }
     let after = '00000000-0000-0000-0000-000000000000'
     for (;;) {
       const page = await this.#page(after)
-      if (page === undefined || page.length === 0) return total
+      if (page.length === 0) return total
       total.looked += page.length
-      const { redispatched, stuck } = await this.#bring(page)
-      total.redispatched += redispatched
-      total.stuck += stuck
+      const { jobs, stuck } = await this.#bring(page)
+      total.redispatched += jobs.reduce((count, { data }) => count + data.operations.length, 0)
+      total.stuck.push(...stuck)
       if (page.length < PAGE) return total
       after = (page.at(-1) as OpenRow).id
     }
   }
 
-  /** The next open operations beyond the grace time, or undefined while another relay is at it. */
-  #page(after: string): Promise<OpenRow[] | undefined> {
+  /** The next open operations beyond the grace time. */
+  #page(after: string): Promise<OpenRow[]> {
     const before = firstIdAt(new Date(this.#parts.clock.now().getTime() - this.#parts.graceMs))
-    return this.#parts.transaction(async (sql) => {
-      const [lock] = await sql.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [RELAY_LOCK])
-      if (lock?.mine !== true) return undefined
-      return sql.query<OpenRow>(
+    return this.#parts.transaction((sql) =>
+      sql.query<OpenRow>(
         `select id, kind, job_id from operation
          where status in ('queued', 'processing') and id > $1 and id < $2 order by id limit ${PAGE}`,
         [after, before],
-      )
-    })
+      ),
+    )
   }
 
-  async #bring(page: readonly OpenRow[]): Promise<{ redispatched: number; stuck: number }> {
+  /** Gives what was lost new jobs and sends them. A job that the queue gave up counts as one more try. */
+  async #bring(page: readonly OpenRow[]): Promise<{ jobs: Envelope[]; stuck: string[] }> {
     const lost = await this.#lost(page.filter(({ kind }) => isKindName(kind)))
-    let stuck = 0
-    for (const [kind, rows] of Map.groupBy(lost.failed, (row) => row.kind)) {
-      const recorded = await this.#parts.transaction((sql) =>
-        recordFault(
-          sql,
-          rows.map(({ id }) => id),
-          new Error('the queue gave its job up'),
-          kindNamed(kind).retry.attempts,
-        ),
-      )
-      stuck += recorded.stuck.length
-    }
-    const redispatched = await this.#redispatch([...lost.failed, ...lost.unknown])
-    return { redispatched, stuck }
+    if (lost.failed.length + lost.unknown.length === 0) return { jobs: [], stuck: [] }
+    const givenUp = new Set(lost.failed.map(({ id }) => id))
+    const brought = await this.#parts.transaction(async (sql) => {
+      const free = await lockLost(sql, [...lost.failed, ...lost.unknown])
+      const stuck: string[] = []
+      const failed = free.filter(({ id }) => givenUp.has(id))
+      for (const [kind, rows] of Map.groupBy(failed, (row) => row.kind)) {
+        const ids = rows.map(({ id }) => id)
+        stuck.push(...(await recordFault(sql, ids, QUEUE_GAVE_UP, kindNamed(kind).retry.attempts)).stuck)
+      }
+      return { jobs: await giveJobs(sql, withoutThese(free, stuck)), stuck }
+    })
+    await this.#parts.dispatcher.send(brought.jobs)
+    return brought
   }
 
   async #lost(rows: readonly OpenRow[]): Promise<{ unknown: OpenRow[]; failed: OpenRow[] }> {
@@ -112,67 +124,56 @@ export class Relay {
     }
     return lost
   }
+}
 
-  /** Under new job ids, so that a queue that still remembers the old one as finished does not swallow them. */
-  async #redispatch(rows: readonly OpenRow[]): Promise<number> {
-    if (rows.length === 0) return 0
-    const sent = await this.#parts.transaction((sql) =>
-      assignJobs(
-        sql,
-        rows.map(({ id }) => id),
-        rows.map(({ job_id }) => job_id),
-      ),
-    )
-    this.#parts.dispatcher.send(sent)
-    return sent.reduce((count, { data }) => count + data.operations.length, 0)
-  }
+const QUEUE_GAVE_UP = new Fault('the queue gave its job up')
+
+const withoutThese = (travellers: readonly Traveller[], ids: readonly string[]): Traveller[] => {
+  const left = new Set(ids)
+  return travellers.filter(({ id }) => !left.has(id))
 }
 
 /**
- * Gives open operations new jobs, unless somebody has given them one since we looked, and answers with those jobs.
- * Rows that a worker holds locked are being worked on, and are left to it.
+ * Locks those that still have the job that we saw. Somebody else has brought the others meanwhile, or done them; and
+ * rows that a worker holds locked are being worked on, and are left to it.
  */
-async function assignJobs(sql: Sql, ids: readonly string[], oldJobs: readonly string[]) {
-  const rows = await sql.query<{ id: string; kind: KindName; input: unknown }>(
+const lockLost = (sql: Sql, rows: readonly OpenRow[]): Promise<Traveller[]> =>
+  sql.query<Traveller>(
     `select operation.id, kind, input from operation
      join unnest($1::uuid[], $2::text[]) as seen (id, job_id) on seen.id = operation.id and seen.job_id = operation.job_id
      where status in ('queued', 'processing')
      order by operation.id for no key update of operation skip locked`,
-    [ids, oldJobs],
+    [rows.map(({ id }) => id), rows.map(({ job_id }) => job_id)],
   )
-  const jobs = packed(rows)
-  await moveToJobs(
-    sql,
-    jobs.flatMap(({ jobId, load }) => load.map(({ id }) => ({ id, jobId }))),
-  )
-  return jobs.map(({ jobId, kind, load }) => envelope(jobId, kind, load))
-}
 
-export async function moveToJobs(sql: Sql, moves: readonly { id: string; jobId: string }[]): Promise<void> {
-  await sql.query(
-    `update operation set job_id = move.job_id from unnest($1::uuid[], $2::text[]) as move (id, job_id) where operation.id = move.id`,
-    [moves.map(({ id }) => id), moves.map(({ jobId }) => jobId)],
-  )
+/**
+ * Packs locked operations into new jobs, and answers with those. The ids are new, so that a queue that still remembers
+ * the old ones as finished does not swallow them.
+ */
+async function giveJobs(sql: Sql, travellers: readonly Traveller[]): Promise<Envelope[]> {
+  const jobs = packed(travellers)
+  const moves = jobs.flatMap(({ jobId, load }) => load.map(({ id }) => ({ id, jobId })))
+  if (moves.length > 0)
+    await sql.query(
+      `update operation set job_id = move.job_id from unnest($1::uuid[], $2::text[]) as move (id, job_id) where operation.id = move.id`,
+      [moves.map(({ id }) => id), moves.map(({ jobId }) => jobId)],
+    )
+  return jobs.map(({ jobId, kind, load }) => envelope(jobId, kind, load))
 }
 
 /**
  * An operator's second chance: `stuck` operations become `queued` with all their tries before them, and get new jobs.
  * Those that are not stuck are left as they are. Answers with the jobs to send.
  */
-export async function requeueStuck(sql: Sql, ids: readonly string[]) {
-  const rows = await sql.query<{ id: string; kind: KindName; input: unknown }>(
+export async function requeueStuck(sql: Sql, ids: readonly string[]): Promise<Envelope[]> {
+  const requeued = await sql.query<Traveller>(
     `with chosen as (
        select id from operation where id = any($1::uuid[]) and status = 'stuck' order by id for no key update
      )
-     update operation set status = 'queued', attempts = 0, error = null, started_at = null, job_id = $2
+     update operation set status = 'queued', attempts = 0, error = null, started_at = null
      from chosen where operation.id = chosen.id
      returning operation.id, operation.kind, operation.input`,
-    [ids, newId()],
+    [ids],
   )
-  const jobs = packed(rows)
-  await moveToJobs(
-    sql,
-    jobs.flatMap(({ jobId, load }) => load.map(({ id }) => ({ id, jobId }))),
-  )
-  return jobs.map(({ jobId, kind, load }) => envelope(jobId, kind, load))
+  return giveJobs(sql, requeued)
 }

@@ -6,7 +6,7 @@ import { scheduledInput } from './scheduled.ts'
 /** Budgets are whole units. JSON integers only: anything a double cannot hold exactly is refused. */
 const budgetAmount = z
   .int()
-  .positive()
+  .positive('ensure this value is greater than 0')
   .transform((value): Amount => amount(value))
   .openapi({ type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
 
@@ -94,7 +94,7 @@ export const sweepTokens = kind({
 export const mirrorToken = kind({
   name: 'token.mirror',
   doc: 'Writes a payment token’s record to the vault.',
-  queue: 'gateways',
+  queue: 'outbound',
   input: z.object({ token_id: tokenId }),
   result: z.object({ mirrored: z.boolean() }),
   retry: GATEWAY_RETRY,

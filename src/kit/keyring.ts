@@ -34,13 +34,22 @@ const SEALED = /^enc:([0-9a-f]{8}):([\w-]+)$/
 export class Keyring {
   readonly keys: readonly Key[]
   readonly #sealing: Map<string, Buffer>
-  readonly #digest: Buffer
+  #digest: Buffer
 
   constructor(current: Secret, previous: readonly Secret[] = []) {
     this.keys = [current, ...previous].map(keyFrom)
     this.#sealing = new Map(this.keys.map((key) => [key.id, key.derive('seal')]))
-    // Digests must stay comparable over a rotation, so they hang on the oldest key that is configured.
-    this.#digest = (this.keys.at(-1) as Key).derive('digest')
+    this.#digest = this.current.derive('digest')
+  }
+
+  /** Digests must stay comparable over every rotation, so their key is kept beside the data, sealed, and handed in at start. */
+  useDigestKey(key: Buffer): void {
+    this.#digest = key
+  }
+
+  /** Whether a value was sealed with the key that seals now. */
+  isCurrent(sealed: string): boolean {
+    return sealed.startsWith(`enc:${this.current.id}:`)
   }
 
   get current(): Key {

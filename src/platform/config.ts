@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import type { Secret } from '../kit/secret.ts'
 import { productionProblems } from './config/production.ts'
 import { misspellings } from './config/spelling.ts'
@@ -105,16 +104,13 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     ? []
     : parsed.error.issues.map((issue) => `${nameGiven(String(issue.path[0]), env)} ${issue.message}`)
   if (given.NODE_ENV?.toLowerCase() === 'production') problems.push(...productionProblems(given))
+  for (const name of ['JWT_SECRET_KEY', 'ENCRYPTION_KEY'])
+    if (given[name]?.includes(','))
+      problems.push(`${name} must not contain a comma: commas separate the ones in ${name}_PREVIOUS`)
   if ((given.VAULT_URL === undefined) !== (given.VAULT_TOKEN === undefined))
     problems.push('VAULT_URL and VAULT_TOKEN belong together: set both, or neither')
   if (parsed.success && problems.length === 0) return arranged(parsed.data)
   throw new ConfigError([...problems, ...misspellings(env)])
-}
-
-/** From this process's environment and, for what is not set there, the `.env` file of the working directory. */
-export function loadConfig(): Config {
-  if (existsSync('.env')) process.loadEnvFile('.env')
-  return readConfig(process.env)
 }
 
 /** Our variables under their own names. An empty one counts as not set, as compose files pass unset ones on as empty. */

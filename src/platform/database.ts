@@ -1,4 +1,4 @@
-import { type EntitySchema, MikroORM } from '@mikro-orm/core'
+import { DriverException, type EntitySchema, MikroORM } from '@mikro-orm/core'
 import { type EntityManager, PostgreSqlDriver } from '@mikro-orm/postgresql'
 import { CompiledQuery, PostgresDialect } from 'kysely'
 import pg from 'pg'
@@ -106,18 +106,36 @@ export async function openDatabase(pool: pg.Pool, entities: readonly EntitySchem
     sql: sqlOf(pool),
     transaction: (work) => inTransaction(pool, work),
     unitOfWork: (work) =>
-      orm.em.fork().transactional((em) => {
-        const context = em.getTransactionContext<{ executeQuery(query: CompiledQuery): Promise<{ rows: unknown[] }> }>()
-        if (context === undefined) throw new Error('A unit of work has no transaction')
-        const sql: Sql = {
-          query: async <Row>(text: string, parameters: readonly unknown[] = []) =>
-            (await context.executeQuery(CompiledQuery.raw(text, [...parameters]))).rows as Row[],
-        }
-        return work({ em, sql })
-      }),
+      orm.em
+        .fork()
+        .transactional((em) => {
+          const context = em.getTransactionContext<{
+            executeQuery(query: CompiledQuery): Promise<{ rows: unknown[] }>
+          }>()
+          if (context === undefined) throw new Error('A unit of work has no transaction')
+          const sql: Sql = {
+            query: async <Row>(text: string, parameters: readonly unknown[] = []) =>
+              (await context.executeQuery(CompiledQuery.raw(text, [...parameters]))).rows as Row[],
+          }
+          return work({ em, sql })
+        })
+        .catch((error) => {
+          throw withoutDetail(error)
+        }),
     async close() {
       await orm.close(true)
       if (!pool.ended) await pool.end()
     },
   }
+}
+
+/** MikroORM writes PostgreSQL's detail, which quotes rows, into the message; and messages are logged, stored and shown. */
+function withoutDetail(error: unknown): unknown {
+  if (!(error instanceof DriverException)) return error
+  const { detail } = error as { detail?: unknown }
+  if (typeof detail !== 'string') return error
+  const quoted = `\n - detail: ${detail}`
+  error.message = error.message.replace(quoted, '')
+  error.stack = error.stack?.replace(quoted, '') ?? ''
+  return error
 }

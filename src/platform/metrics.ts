@@ -107,72 +107,81 @@ export function makeMetrics() {
 }
 
 function registerQuestions(registers: Registry[], questions: Questions): void {
-  const answered = async (collect: () => Promise<void>) => collect().catch(() => {})
-  new Gauge({
-    name: 'active_payment_tokens',
-    help: 'Number of active payment tokens',
-    registers,
-    collect() {
-      return answered(async () => this.set((await questions.tokensInUse()).active))
+  /** Sets a gauge anew at each reading, from nothing: what could not be asked, or is no longer there, is left out. */
+  function asked<Label extends string>(
+    { name, help, labels = [] }: { name: string; help: string; labels?: readonly Label[] },
+    fill: (gauge: Gauge<Label>) => Promise<void>,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: labels,
+      registers,
+      async collect() {
+        this.reset()
+        // Without labels a gauge is 0 until it is set, which would say more than anybody knows.
+        if (labels.length === 0) this.remove()
+        await fill(this).catch(() => {})
+      },
+    })
+  }
+  // Two gauges each are made from one answer.
+  const openOperations = sharedWhileAsked(() => questions.openOperations())
+  const ledgerCheck = sharedWhileAsked(() => questions.ledgerCheck())
+
+  asked({ name: 'active_payment_tokens', help: 'Number of active payment tokens' }, async (gauge) =>
+    gauge.set((await questions.tokensInUse()).active),
+  )
+  asked({ name: 'bursar_queue_jobs', help: 'Jobs by queue and state', labels: ['queue', 'state'] }, async (gauge) => {
+    for (const [queue, states] of Object.entries(await questions.depths())) {
+      for (const [state, count] of Object.entries(states)) gauge.set({ queue, state }, count)
+    }
+  })
+  asked(
+    { name: 'bursar_ledger_checked_timestamp_seconds', help: 'When the books were last checked' },
+    async (gauge) => {
+      const check = await ledgerCheck()
+      if (check !== undefined) gauge.set(check.checkedAt.getTime() / 1_000)
     },
-  })
-  new Gauge({
-    name: 'bursar_queue_jobs',
-    help: 'Jobs by queue and state',
-    labelNames: ['queue', 'state'],
-    registers,
-    collect() {
-      return answered(async () => {
-        for (const [queue, states] of Object.entries(await questions.depths())) {
-          for (const [state, count] of Object.entries(states)) this.set({ queue, state }, count)
-        }
-      })
+  )
+  asked(
+    {
+      name: 'bursar_ledger_findings',
+      help: 'What the last check of the books found; anything but 0 is an alarm. Absent until there was a check',
     },
-  })
-  const checkedAt = new Gauge({
-    name: 'bursar_ledger_checked_timestamp_seconds',
-    help: 'When the books were last checked',
-    registers,
-  })
-  new Gauge({
-    name: 'bursar_ledger_findings',
-    help: 'What the last check of the books found; anything but 0 is an alarm',
-    registers,
-    collect() {
-      return answered(async () => {
-        const check = await questions.ledgerCheck()
-        if (check === undefined) return
-        this.set(check.findings)
-        checkedAt.set(check.checkedAt.getTime() / 1_000)
-      })
+    async (gauge) => {
+      const check = await ledgerCheck()
+      if (check !== undefined) gauge.set(check.findings)
     },
-  })
-  const oldest = new Gauge({
-    name: 'bursar_oldest_open_operation_seconds',
-    help: 'Age of the oldest operation in a state that is not final',
-    labelNames: ['status'],
-    registers,
-  })
-  new Gauge({
-    name: 'bursar_open_operations',
-    help: 'Operations that are not final, by status',
-    labelNames: ['status'],
-    registers,
-    collect() {
-      return answered(async () => {
-        for (const { status, count, oldestSeconds } of await questions.openOperations()) {
-          this.set({ status }, count)
-          oldest.set({ status }, oldestSeconds)
-        }
-      })
+  )
+  asked(
+    { name: 'bursar_open_operations', help: 'Operations that are not final, by status', labels: ['status'] },
+    async (gauge) => {
+      for (const { status, count } of await openOperations()) gauge.set({ status }, count)
     },
-  })
-  new Gauge({
-    name: 'bursar_intake_waiting',
-    help: 'Submissions that wait for their commit',
-    registers,
-    collect() {
-      this.set(questions.intakeWaiting())
+  )
+  asked(
+    {
+      name: 'bursar_oldest_open_operation_seconds',
+      help: 'Age of the oldest operation in a state that is not final',
+      labels: ['status'],
     },
-  })
+    async (gauge) => {
+      for (const { status, oldestSeconds } of await openOperations()) gauge.set({ status }, oldestSeconds)
+    },
+  )
+  asked({ name: 'bursar_intake_waiting', help: 'Submissions that wait for their commit' }, async (gauge) =>
+    gauge.set(questions.intakeWaiting()),
+  )
+}
+
+/** Whoever asks while the question is on its way shares the answer. */
+function sharedWhileAsked<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
+  let asking: Promise<Answer> | undefined
+  return () => {
+    asking ??= ask().finally(() => {
+      asking = undefined
+    })
+    return asking
+  }
 }

@@ -5,10 +5,10 @@ import {
   type Queue,
   type Telemetry,
   UnrecoverableError,
-  type Worker,
   withBackend,
 } from 'bullmq'
 import { Redis } from 'ioredis'
+import { Fault } from '../kit/fault.ts'
 
 /** A job as the spine knows it, whichever backend carries it. */
 export interface JobMessage<Data> {
@@ -36,7 +36,8 @@ export interface QueueSystem<Name extends string, Data> {
   readonly backend: 'redis' | 'postgres'
   send(queue: Name, jobs: readonly OutgoingJob<Data>[]): Promise<void>
   fates(queue: Name, jobIds: readonly string[]): Promise<Map<string, 'live' | 'failed'>>
-  work(queue: Name, options: WorkOptions<Data>): Promise<RunningWorker>
+  /** Begins as soon as the queue can be reached. */
+  work(queue: Name, options: WorkOptions<Data>): RunningWorker
   /** Jobs by state. */
   depths(queue: Name): Promise<Depths>
   reachable(): Promise<boolean>
@@ -100,7 +101,7 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
     if (queue === undefined) throw new Error(`No queue is called ${name}`)
     return queue
   }
-  const workers = new Set<Worker>()
+  const workers = new Set<RunningWorker>()
 
   return {
     backend: backend.kind,
@@ -113,6 +114,8 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
     },
     async fates(name, jobIds) {
       const queue = queueNamed(name)
+      // One that has not been there since we started would not answer at all.
+      if (!(await backend.reachable())) throw new Fault('The queue cannot be reached')
       const fates = new Map<string, 'live' | 'failed'>()
       for (let at = 0; at < jobIds.length; at += LOOKUPS) {
         await Promise.all(
@@ -125,14 +128,19 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
       }
       return fates
     },
-    async work(name, { concurrency, handle, backoff, onError }) {
+    work(name, { concurrency, handle, backoff, onError }) {
+      const inWork = new Set<Promise<unknown>>()
       const worker = new backend.Worker(
         name,
         async (job) => {
+          const working = handle({ id: job.id ?? '', kind: job.name, data: job.data })
+          inWork.add(working)
           try {
-            return await handle({ id: job.id ?? '', kind: job.name, data: job.data })
+            return await working
           } catch (error) {
             throw error instanceof GiveUp ? new UnrecoverableError(error.message) : error
+          } finally {
+            inWork.delete(working)
           }
         },
         {
@@ -147,14 +155,14 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
         },
       )
       worker.on('error', onError)
-      workers.add(worker)
-      await worker.waitUntilReady()
-      return {
+      const running: RunningWorker = {
         async close() {
-          await worker.close()
-          workers.delete(worker)
+          await Promise.race([worker.close(), quiet(inWork)])
+          workers.delete(running)
         },
       }
+      workers.add(running)
+      return running
     },
     depths: (name) => queueNamed(name).getJobCounts('waiting', 'active', 'delayed', 'failed', 'completed'),
     reachable: () => backend.reachable(),
@@ -165,6 +173,17 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
       await backend.close()
     },
   }
+}
+
+/** Milliseconds that a queue may take to let a worker go that has nothing in work: one that is away never answers. */
+const LETTING_GO_MS = 3_000
+
+/** Resolves when nothing has been in work for that long. */
+async function quiet(inWork: ReadonlySet<Promise<unknown>>): Promise<void> {
+  do {
+    await Promise.allSettled(inWork)
+    await new Promise((resolve) => setTimeout(resolve, LETTING_GO_MS).unref())
+  } while (inWork.size > 0)
 }
 
 const jobOptions = (job: OutgoingJob<unknown>): JobsOptions => ({

@@ -3,7 +3,7 @@ import type { Telemetry } from 'bullmq'
 export interface Tracing {
   /** For every queue and worker: carries the trace from the request into the job. */
   readonly telemetry: Telemetry
-  /** Sends what is still waiting. */
+  /** Sends what is still waiting, and leaves nothing of itself behind. */
   stop(): Promise<void>
 }
 
@@ -36,6 +36,10 @@ export async function startTracing(options: { endpoint: string; service: string;
   trace.setGlobalTracerProvider(provider)
   return {
     telemetry: new BullMQOtel({ tracerName: options.service, version: options.version }) as unknown as Telemetry,
-    stop: () => provider.shutdown(),
+    async stop() {
+      await provider.shutdown()
+      trace.disable()
+      context.disable()
+    },
   }
 }

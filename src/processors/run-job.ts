@@ -41,7 +41,7 @@ export async function runJob(
     return report
   } catch (error) {
     if (error instanceof StuckJob) throw error
-    throw await afterFault(context, job, error)
+    throw await afterFault(context, job, error, (performance.now() - startedAt) / 1_000)
   }
 }
 
@@ -50,6 +50,7 @@ async function afterFault(
   context: WorkContext,
   job: { readonly id: string; readonly kind: string; readonly data: JobData },
   error: unknown,
+  seconds: number,
 ): Promise<Error> {
   const { attempts } = kindNamed(job.kind).retry
   context.log.warn(
@@ -60,9 +61,12 @@ async function afterFault(
     const { waiting, stuck } = await context.database.transaction((sql) =>
       recordFault(sql, job.data.operations, error, attempts),
     )
-    for (const id of stuck)
+    for (const id of stuck) {
       context.log.error({ kind: job.kind, operation_id: id, err: error }, 'An operation is stuck: its tries ran out')
-    if (waiting.length === 0) return new StuckJob(`Tries ran out: ${describe(error)}`)
+      context.measures.operationFinished(job.kind, 'stuck', 'operation.stuck', seconds)
+    }
+    // Neither waiting nor stuck: a commit whose answer was lost. The queue's next try finds everything done.
+    if (waiting.length === 0 && stuck.length > 0) return new StuckJob(`Tries ran out: ${describe(error)}`)
   } catch (unrecorded) {
     context.log.warn({ err: unrecorded, kind: job.kind, job_id: job.id }, 'A try could not be recorded')
   }

@@ -6,10 +6,12 @@ import { type Clock, systemClock } from '../kit/clock.ts'
 import { isFault } from '../kit/fault.ts'
 import { Keyring } from '../kit/keyring.ts'
 import type { Config } from '../platform/config.ts'
+import { openPool, sqlOf } from '../platform/database.ts'
 import { type Log, makeLog } from '../platform/log.ts'
 import { type Metrics, makeMetrics } from '../platform/metrics.ts'
 import { openQueues, type QueueSystem } from '../platform/queue.ts'
 import { startTracing } from '../platform/telemetry.ts'
+import { digestKey } from './digest-key.ts'
 
 export const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 
@@ -45,6 +47,7 @@ export async function layFoundation(config: Config, options: { log?: Log; clock?
     if (sandbox !== undefined) closers.push(() => sandbox.stop())
 
     const databaseUrl = await database(config, closers, log)
+    const keyring = await keyringOf(config, databaseUrl)
     const tracing =
       config.otlpEndpoint === undefined
         ? undefined
@@ -66,7 +69,7 @@ export async function layFoundation(config: Config, options: { log?: Log; clock?
       clock: options.clock ?? systemClock,
       log,
       metrics: makeMetrics(),
-      keyring: new Keyring(config.encryption.current, config.encryption.previous),
+      keyring,
       databaseUrl,
       voiceUrl: config.voice.url ?? sandbox?.voiceUrl ?? '',
       queues,
@@ -102,6 +105,17 @@ async function bringUpToDate(config: Config, url: string, log: Log): Promise<voi
   const pending = await pendingMigrations(url)
   if (pending.length > 0) {
     throw new NotMigrated(`The database has not seen ${pending.join(', ')}: run «node src/main.ts migrate» first`)
+  }
+}
+
+async function keyringOf({ encryption }: Config, url: string): Promise<Keyring> {
+  const keyring = new Keyring(encryption.current, encryption.previous)
+  const pool = openPool({ url, name: 'bursar start', max: 1 })
+  try {
+    keyring.useDigestKey(await digestKey(sqlOf(pool), keyring))
+    return keyring
+  } finally {
+    await pool.end()
   }
 }
 

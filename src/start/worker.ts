@@ -9,6 +9,7 @@ import { Relay } from '../jobs/relay.ts'
 import { inTransaction, openDatabase, openPool } from '../platform/database.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { GiveUp, type RunningWorker } from '../platform/queue.ts'
+import { coalescing } from '../processors/coalesce.ts'
 import type { WorkContext } from '../processors/context.ts'
 import { processors } from '../processors/index.ts'
 import { runJob, StuckJob, waitBeforeTry } from '../processors/run-job.ts'
@@ -31,10 +32,15 @@ const CONNECTIONS = 16
 /** The ledger check reads every transfer there is. */
 const LONG_READ_MS = 3_600_000
 
+/** Nobody waits for what is sent. */
+const OUTBOUND_CONCURRENCY = 8
+
 export interface WorkerOptions {
   readonly processors?: Readonly<Record<string, Processor>>
   readonly relay?: boolean
   readonly relayGraceMs?: number
+  /** Milliseconds before the next try, in place of what the kind's policy says. */
+  readonly backoff?: (kind: string, made: number) => number
 }
 
 export async function startWorkers(foundation: Foundation, options: WorkerOptions = {}): Promise<RunningWorkers> {
@@ -63,14 +69,16 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
   const concurrency: Record<QueueName, number> = {
     ledger: config.worker.ledgerConcurrency,
     gateways: config.worker.gatewayConcurrency,
+    outbound: OUTBOUND_CONCURRENCY,
   }
+  const deciding = coalescing(options.processors ?? processors, context)
   const working: RunningWorker[] = []
   for (const name of foundation.queueNames) {
     working.push(
-      await queues.work(name, {
+      queues.work(name, {
         concurrency: concurrency[name],
-        handle: (job) => runJob(context, options.processors ?? processors, job).catch(asTheQueueKnows),
-        backoff: (kind, made) => waitBeforeTry(isKindName(kind) ? kindNamed(kind).retry : LEDGER_RETRY, made),
+        handle: (job) => runJob(context, deciding, job).catch(asTheQueueKnows),
+        backoff: options.backoff ?? waitOf,
         onError: (error) => log.debug({ err: error, queue: name }, 'The queue is unwell'),
       }),
     )
@@ -91,8 +99,12 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
           async () => {
             const report = await relay.round()
             metrics.redispatched(report.redispatched)
-            if (report.redispatched > 0 || report.stuck > 0)
-              log.warn(report, 'The relay brought back what the queue had lost')
+            if (report.redispatched > 0) log.warn(report, 'The relay brought back what the queue had lost')
+            for (const id of report.stuck)
+              log.error(
+                { operation_id: id },
+                'An operation is stuck: the queue gave its jobs up until its tries ran out',
+              )
           },
           (error) => log.warn({ err: error }, 'The relay could not look; it will try again'),
         )
@@ -107,6 +119,9 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
     },
   }
 }
+
+const waitOf = (kind: string, made: number): number =>
+  waitBeforeTry(isKindName(kind) ? kindNamed(kind).retry : LEDGER_RETRY, made)
 
 /** A stuck job is shown as failed at once; everything else is the queue's to try again. */
 function asTheQueueKnows(error: unknown): never {

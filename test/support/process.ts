@@ -8,12 +8,21 @@ export class BursarProcess {
   readonly process: ChildProcess
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   output = ''
+  readonly #hearers = new Set<() => void>()
 
   private constructor(process: ChildProcess) {
     this.process = process
     const { promise, resolve } = Promise.withResolvers<{ code: number | null; signal: NodeJS.Signals | null }>()
     this.exited = promise
     process.once('exit', (code, signal) => resolve({ code, signal }))
+    for (const stream of [process.stdout, process.stderr]) {
+      stream?.on('data', (chunk: unknown) => {
+        this.output += String(chunk)
+        for (const hear of this.#hearers) hear()
+      })
+    }
+    // A test that failed half-way leaves nothing running.
+    globalThis.process.once('exit', () => process.kill('SIGKILL'))
   }
 
   /** Resolves when the process says that it has started; rejects with its last words when it ends before. */
@@ -30,13 +39,16 @@ export class BursarProcess {
   /** Resolves when the output holds this text. */
   saying(text: string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const hear = (chunk: unknown) => {
-      this.output += String(chunk)
-      if (this.output.includes(text)) resolve()
+    const hear = () => {
+      if (!this.output.includes(text)) return
+      this.#hearers.delete(hear)
+      resolve()
     }
-    this.process.stdout?.on('data', hear)
-    this.process.stderr?.on('data', hear)
-    this.process.once('exit', (code) => reject(new Error(`It ended with ${code} before it said ${text}:\n${this.output}`)))
+    this.#hearers.add(hear)
+    hear()
+    this.process.once('exit', (code) =>
+      reject(new Error(`It ended with ${code} before it said ${text}:\n${this.output}`)),
+    )
     return promise
   }
 

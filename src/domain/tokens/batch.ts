@@ -1,7 +1,7 @@
 import type { Sql } from '../../kit/sql.ts'
 import type { Account } from '../ledger/books.ts'
 import { tokenRefusals } from './refusals.ts'
-import type { TokenStatus } from './token.ts'
+import { isExpired, type TokenStatus } from './token.ts'
 
 /** A token that was issued, as hot ledger work sees it. All but the status stays as it is for ever. */
 export interface IssuedToken {
@@ -40,7 +40,8 @@ export function spendable(
   const token = tokens.get(id.toLowerCase())
   if (token === undefined) throw tokenRefusals.notFound()
   const locked = account(token.accountId)
-  if (token.expiresAt <= now) throw tokenRefusals.expired()
+  if (token.status === 'revoked') throw tokenRefusals.revoked()
+  if (isExpired(token, now)) throw tokenRefusals.expired()
   if (locked.closed) throw tokenRefusals.revoked()
   return { token, account: locked }
 }

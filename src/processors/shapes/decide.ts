@@ -56,11 +56,13 @@ export function decide<K extends Kind, Subjects>(kind: K, rules: DecideRules<K, 
         inputs.flatMap((input) => rules.accounts(input, subjects)),
         startedAt,
       )
+      // Read after the lock: whoever waited for it longer than a token lives is too late.
+      const now = services.clock.now()
       const done: Done<K>[] = []
       const outcomes = batch.turns.map(({ operation, input }): Outcome => {
         const mark = books.mark()
         try {
-          const turn = { input, operation, subjects, account: (id: string) => books.account(id), books, now: startedAt }
+          const turn = { input, operation, subjects, account: (id: string) => books.account(id), books, now }
           const result = rules.decide(turn)
           done.push({ operation, input, result })
           return succeeded(kind, operation.id, result, services.keyring)
@@ -70,7 +72,7 @@ export function decide<K extends Kind, Subjects>(kind: K, rules: DecideRules<K, 
         }
       })
       await books.write(sql)
-      if (rules.written !== undefined && done.length > 0) await rules.written(sql, done, startedAt)
+      if (rules.written !== undefined && done.length > 0) await rules.written(sql, done, now)
       const all = [...batch.unreadable, ...outcomes]
       await writeOutcomes(sql, all, { startedAt, finishedAt: services.clock.now() })
       return { outcomes: all, done }
@@ -86,15 +88,14 @@ export function decide<K extends Kind, Subjects>(kind: K, rules: DecideRules<K, 
       if (isFault(error)) throw error
       const [only] = ids
       if (only === undefined) throw error
-      if (ids.length === 1)
-        return [await settleAlone(context, outcomeOf(error, { id: only, kind: kind.name }, context))]
+      if (ids.length === 1) return settleAlone(context, outcomeOf(error, { id: only, kind: kind.name }, context))
       const half = ids.length >> 1
       const left = await decideApart(context, ids.slice(0, half))
       return [...left, ...(await decideApart(context, ids.slice(half)))]
     }
   }
 
-  return { run: decideApart }
+  return { together: true, run: decideApart }
 }
 
 interface Batch<K extends Kind> {

@@ -75,7 +75,7 @@ export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRule
       const answer = await rules.call(started, context.services)
       return await finish(context, id, started.begun, answer)
     } catch (error) {
-      return [await settleAlone(context, outcomeOf(error, { id, kind: kind.name }, context))]
+      return settleAlone(context, outcomeOf(error, { id, kind: kind.name }, context))
     }
   }
 

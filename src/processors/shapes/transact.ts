@@ -55,7 +55,7 @@ export function transact<K extends Kind>(kind: K, rules: TransactRules<K>): Proc
         try {
           outcomes.push(...(await performOne(context, id)))
         } catch (error) {
-          outcomes.push(await settleAlone(context, outcomeOf(error, { id, kind: kind.name }, context)))
+          outcomes.push(...(await settleAlone(context, outcomeOf(error, { id, kind: kind.name }, context))))
         }
       }
       return outcomes

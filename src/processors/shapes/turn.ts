@@ -31,12 +31,13 @@ export function outcomeOf(error: unknown, operation: { id: string; kind: string 
   return stuck(operation.id, error)
 }
 
-/** Writes one outcome in a transaction of its own, unless the operation has one by now. */
-export async function settleAlone(context: WorkContext, outcome: Outcome): Promise<Outcome> {
+/** Writes one outcome in a transaction of its own. Answers with it, or with nothing when the operation has one by now. */
+export function settleAlone(context: WorkContext, outcome: Outcome): Promise<Outcome[]> {
   const now = context.services.clock.now()
-  await context.database.transaction(async (sql) => {
+  return context.database.transaction(async (sql) => {
     const [open] = await lockOpen(sql, [outcome.id])
-    if (open !== undefined) await writeOutcomes(sql, [outcome], { startedAt: now, finishedAt: now })
+    if (open === undefined) return []
+    await writeOutcomes(sql, [outcome], { startedAt: now, finishedAt: now })
+    return [outcome]
   })
-  return outcome
 }

@@ -35,8 +35,8 @@ export const tokenIssue = staged(issueToken, {
 
   async finish(work, { begun, answer }, { signedForm, vault }) {
     const { em, sql, input, operation, now } = work
-    const token = await em.findOneOrFail(Token, { id: begun.tokenId })
-    assert(token.status === 'requested', `Token of operation ${operation.id} is ${token.status} before its outcome`)
+    const token = await em.findOne(Token, { id: begun.tokenId })
+    assert(token?.status === 'requested', `Token of operation ${operation.id} is ${token?.status} before its outcome`)
 
     const refusal = answer.verified
       ? await refusalOf(

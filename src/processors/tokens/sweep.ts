@@ -4,13 +4,13 @@ import { sweepTokens } from '../../jobs/tokens.ts'
 import { amount, toJsonInteger } from '../../kit/money.ts'
 import { transact } from '../shapes/transact.ts'
 
-/** Tokens expired in one transaction. What is left over waits for the next minute's sweep: nobody can spend it meanwhile. */
+/** Tokens expired in one transaction: their accounts stay locked until it ends. The rest has a sweep of its own right after. */
 const MAX_SWEPT = 5_000
 
 const issuance = platformAccount('issuance', 'BUDGET')
 
 export const tokenSweep = transact(sweepTokens, {
-  async perform({ sql, books: open, operation, now }) {
+  async perform({ sql, input, books: open, operation, now, followUp }) {
     const overdue = await overdueTokens(sql, now, MAX_SWEPT)
     const books = await open(overdue.map(({ accountId }) => accountId))
     let returned = 0n
@@ -27,6 +27,7 @@ export const tokenSweep = transact(sweepTokens, {
       expired.push(id)
     }
     await closeTokens(sql, expired, 'expired', now)
+    if (overdue.length === MAX_SWEPT) followUp({ kind: 'token.sweep', input })
     return { expired: expired.length, returned: toJsonInteger(returned) }
   },
 })

@@ -7,6 +7,9 @@ const DAY_MS = 86_400_000
 /** The contract keeps keys at least 30 days; the day more covers clocks that disagree. */
 const KEY_DAYS = 31
 
+/** Two whole months behind the present one. */
+const ALLOWANCE_DAYS = 62
+
 /** Rows of each table in one run, so that no transaction grows without bound; the next day takes the rest. */
 const MAX_ROWS = 100_000
 
@@ -34,6 +37,15 @@ export const operationPrune = transact(pruneOperations, {
        returning 1`,
       [oldest],
     )
-    return { operations: operations.length, keys: keys.length, periods: periods.length }
+    // Days and months sort among each other as text; a month is over long before its allowance is forgotten.
+    const allowances = await sql.query(`delete from voice_allowance where period < $1 returning 1`, [
+      before(ALLOWANCE_DAYS).toISOString().slice(0, 7),
+    ])
+    return {
+      operations: operations.length,
+      keys: keys.length,
+      periods: periods.length,
+      allowances: allowances.length,
+    }
   },
 })
