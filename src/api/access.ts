@@ -30,8 +30,11 @@ const REMEMBERED_TOKENS = 10_000
 /** No longer than this, so that a withdrawn key stops opening the door soon. */
 const REMEMBERED_MS = 5 * 60_000
 
-/** A subject is stored and shown, so it has a length, and no control characters (PostgreSQL's text takes no NUL). */
-const SUBJECT = /^[^\p{Cc}]{1,255}$/u
+/**
+ * A subject is stored and shown, so it has a length, and no control characters (PostgreSQL's text takes no NUL). One that
+ * begins with a space is ours: what Bursar asks of itself is nobody else's to read.
+ */
+const SUBJECT = /^[^\s\p{Cc}][^\p{Cc}]{0,254}$/u
 
 /** Signatures by somebody else's private key. No HS256: a public key must never serve as a shared secret. */
 const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']

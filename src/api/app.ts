@@ -1,15 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { getConnInfo } from '@hono/node-server/conninfo'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Clock } from '../kit/clock.ts'
-import { newId } from '../kit/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Limit, RateLimiter } from '../platform/rate-limit.ts'
 import type { Authenticator } from './access.ts'
 import { clientAddress } from './client-address.ts'
 import { doorRefusals } from './door-refusals.ts'
 import { answerTo, errorBody, RefusalWithHeaders } from './errors.ts'
+import { addHeader, headerOf, reply } from './reply.ts'
 import { type Env, Router } from './route.ts'
 
 export interface AppParts {
@@ -41,13 +41,13 @@ export function makeApp(parts: AppParts): { app: OpenAPIHono<Env>; router: Route
 
   app.use(async (c, next) => {
     const startedAt = performance.now()
-    const given = c.req.header('x-request-id')
-    const requestId = given !== undefined && REQUEST_ID.test(given) ? given : newId()
+    const given = headerOf(c, 'x-request-id')
+    const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID()
     c.set('requestId', requestId)
-    c.set('address', clientAddress(remoteAddress(c), c.req.header('x-forwarded-for'), parts.trustProxy))
-    c.header('X-Request-Id', requestId)
-    c.header('X-Content-Type-Options', 'nosniff')
+    c.set('address', clientAddress(remoteAddress(c), headerOf(c, 'x-forwarded-for'), parts.trustProxy))
+    c.set('headers', { 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' })
     await next()
+    if (c.get('replied') !== true) for (const [name, value] of Object.entries(c.get('headers'))) c.header(name, value)
     const seconds = (performance.now() - startedAt) / 1_000
     // The route's pattern, never the path: a path may hold a credential.
     const route = c.get('route') ?? 'unknown'
@@ -89,11 +89,12 @@ function answerError(error: unknown, c: Context<Env>, { log, clock }: AppParts):
       'Request failed',
     )
   }
-  for (const [name, value] of Object.entries(headers)) c.header(name, value)
+  for (const [name, value] of Object.entries(headers)) addHeader(c, name, value)
+  if (refusal.status === 401) addHeader(c, 'WWW-Authenticate', c.get('challenge') ?? 'Bearer')
   // What was not read of a body must not be taken for the next request on this connection.
-  if (refusal.status === 413) c.header('Connection', 'close')
+  if (refusal.status === 413) addHeader(c, 'Connection', 'close')
   const about = { at: clock.now(), requestId, ...(problems === undefined ? {} : { problems }) }
-  return c.json(errorBody(refusal, about), refusal.status as ContentfulStatusCode)
+  return reply(c, errorBody(refusal, about), refusal.status)
 }
 
 /** Undefined where the app is asked without a socket, as tests may. */

@@ -4,10 +4,14 @@ import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Job, Queue } from 'bullmq'
+import type { Context } from 'hono'
 import { contextStorage, getContext } from 'hono/context-storage'
 import type { JobData } from '../jobs/envelope.ts'
 import type { Intake } from '../jobs/intake.ts'
+import { refusals } from '../kit/refusal.ts'
 import { type Authenticator, requireRole } from './access.ts'
+import { BASIC_CHALLENGE } from './errors.ts'
+import { addHeader, headerOf } from './reply.ts'
 import type { Env } from './route.ts'
 
 const BASE = '/admin/queues'
@@ -18,28 +22,54 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   gateways: 'Work that waits for somebody else: gateways, the voice service, a vault',
 }
 
-/** The board. Bulk deletion of work is no operator's business: operations live in PostgreSQL, and the relay would bring the jobs back. */
+/** What an operator may do: run jobs again or at once, and slow queues down or hold them. */
+const PERMITTED =
+  /^\/api\/queues\/(.+\/)?(pause|resume|promote|retry|retry\/\w+|concurrency|rate-limit|rate-limit\/release)$/
+
+/** Everything comes from us: the board works offline (its page asks for fonts elsewhere, and does without), and in no other page's frame. */
+const CSP =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+
+/**
+ * Where somebody opened `https://user:password@host/…`, relative addresses carry the password along, and a page's scripts
+ * may not fetch from such an address. The browser has learnt the password by now, so the page is opened again without it.
+ */
+const PLAIN_ADDRESS = `if (new URL(document.baseURI).password !== '') location.replace(location.origin + location.pathname + location.search)\n`
+
+const boardRefusals = refusals('board', {
+  notPermitted: {
+    status: 403,
+    error: 'Forbidden',
+    says: () =>
+      'Jobs are only messages: they are neither made, changed nor deleted here. The work is in the operations, and the relay would bring deleted jobs back.',
+  },
+  otherSite: {
+    status: 403,
+    error: 'Forbidden',
+    says: () => 'This was asked by a page of another site. Open the board itself.',
+  },
+})
+
+/** The board, for operators. */
 export function board(
   app: OpenAPIHono<Env>,
   parts: { queues: readonly Queue[]; intake: Intake; authenticator: Authenticator },
 ): void {
-  app.use(`${BASE}/*`, contextStorage())
-  for (const path of [BASE, `${BASE}/*`]) {
-    app.use(path, async (c, next) => {
-      c.set('route', BASE)
-      const header = c.req.header('authorization')
-      // A browser asks for the password only when it is told that there is one.
-      if (header === undefined) {
-        return c.text('The board is for operators', 401, {
-          'WWW-Authenticate': 'Basic realm="Bursar", charset="UTF-8"',
-        })
-      }
-      const caller = await parts.authenticator.authenticate(header, { basic: true })
-      requireRole(caller, 'operator')
-      c.set('caller', caller)
-      return next()
-    })
-  }
+  // For what BASE/* matches, which is BASE itself, too.
+  app.use(`${BASE}/*`, contextStorage(), async (c, next) => {
+    c.set('route', BASE)
+    c.set('challenge', BASIC_CHALLENGE)
+    addHeader(c, 'Content-Security-Policy', CSP)
+    const caller = await parts.authenticator.authenticate(headerOf(c, 'authorization'), { basic: true })
+    c.set('caller', requireRole(caller, 'operator'))
+    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') {
+      // A browser sends the password along whichever page asks.
+      if (isFromAnotherSite(c)) throw boardRefusals.otherSite()
+      if (!PERMITTED.test(c.req.path.slice(BASE.length))) throw boardRefusals.notPermitted()
+    }
+    await next()
+    if (c.res.headers.get('content-type')?.startsWith('text/html')) c.res = await withPlainAddress(c.res)
+  })
   const server = new HonoAdapter(serveStatic)
   server.setBasePath(BASE)
   createBullBoard({
@@ -47,7 +77,25 @@ export function board(
     serverAdapter: server as never,
     options: { uiConfig: { boardTitle: 'Bursar', hideRedisDetails: true } },
   })
+  // Its own would tell what broke; ours logs that.
+  server.setErrorHandler((error: Error) => {
+    throw error
+  })
+  app.get(`${BASE}/`, (c) => c.redirect(BASE))
+  app.get(`${BASE}/plain-address.js`, (c) =>
+    c.body(PLAIN_ADDRESS, 200, { 'Content-Type': 'text/javascript; charset=utf-8' }),
+  )
   app.route(BASE, server.registerPlugin() as never)
+}
+
+const withPlainAddress = async (page: Response): Promise<Response> =>
+  new Response((await page.text()).replace(/<base [^>]*>/, `$&<script src="${BASE}/plain-address.js"></script>`), page)
+
+function isFromAnotherSite(c: Context): boolean {
+  const site = headerOf(c, 'sec-fetch-site')
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  const origin = headerOf(c, 'origin')
+  return origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== headerOf(c, 'host'))
 }
 
 /** Shows jobs with what they carry, and makes the board's «retry» mean an operator's second chance. */

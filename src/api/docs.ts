@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { z } from '@hono/zod-openapi'
+import { reply } from './reply.ts'
 import type { Env, Router } from './route.ts'
 
 const ASSETS = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
@@ -36,7 +37,7 @@ const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#reference', dee
 
 /** Everything comes from us: the page works offline, and nobody else learns who reads it. */
 const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const tag = 'Reference'
 
@@ -62,7 +63,7 @@ export function docsRoutes(router: Router, app: OpenAPIHono<Env>, version: strin
             'Everything that changes something answers 202 with an operation to poll, or its outcome at once with Prefer: wait=N. A repeat with the same Idempotency-Key is never done twice.',
         },
       })
-      return c.json(document)
+      return reply(c, document)
     },
   )
   router.route(

@@ -7,10 +7,20 @@ export const doorRefusals = refusals('request', {
     error: 'MalformedJson',
     says: () => 'The body is not valid JSON. Send one JSON object.',
   },
+  incomplete: {
+    status: 400,
+    error: 'IncompleteBody',
+    says: () => 'The body broke off before its end. Nothing was accepted; send the request again.',
+  },
+  tooDeep: {
+    status: 400,
+    error: 'NestedTooDeep',
+    says: () => 'The body nests deeper than 64 levels. No request needs more than a few.',
+  },
   unsupportedMediaType: {
     status: 415,
     error: 'UnsupportedMediaType',
-    says: () => 'Send the body as JSON, with the header «Content-Type: application/json».',
+    says: () => 'Send the body as plain JSON, not compressed, with the header «Content-Type: application/json».',
   },
   tooLarge: {
     status: 413,

@@ -64,6 +64,9 @@ export function errorBody(
   }
 }
 
+/** For routes that a browser may open: it asks for the password only when it is told that there is one. */
+export const BASIC_CHALLENGE = 'Basic realm="Bursar", charset="UTF-8"'
+
 /** Seconds after which a caller may try again when we are overloaded or without a database. */
 const RETRY_AFTER_SECONDS = '1'
 
@@ -81,7 +84,6 @@ export function answerTo(error: unknown): Answer {
   if (error instanceof RefusalWithHeaders) return { refusal: error.refusal, headers: error.headers }
   if (error instanceof Refusal) {
     if (error.status === 503) return { refusal: error, headers: { 'Retry-After': RETRY_AFTER_SECONDS } }
-    if (error.status === 401) return { refusal: error, headers: { 'WWW-Authenticate': 'Bearer' } }
     return { refusal: error, headers: {} }
   }
   if (isFault(error)) {

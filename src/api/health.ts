@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Clock } from '../kit/clock.ts'
 import { toJsonInteger } from '../kit/money.ts'
+import { reply } from './reply.ts'
 import type { Router } from './route.ts'
 
 export interface HealthParts {
@@ -14,6 +15,9 @@ export interface HealthParts {
 
 /** Health is asked by many, often: one look serves everybody for this long. */
 const LOOK_MS = 2_000
+
+/** Whoever asks for health waits a few seconds at most. What has not answered by now is as good as away. */
+const PATIENCE_MS = 2_000
 
 interface Health {
   readonly database: boolean
@@ -56,7 +60,8 @@ export function healthRoute(router: Router, parts: HealthParts): void {
     async ({ c }) => {
       const { database, tokens, others } = await health()
       const well = Object.values(others).every(Boolean)
-      return c.json(
+      return reply(
+        c,
         {
           status: database ? (well ? 'healthy' : 'degraded') : 'unhealthy',
           version: parts.version,
@@ -73,12 +78,19 @@ export function healthRoute(router: Router, parts: HealthParts): void {
 
 async function look({ tokensInUse, dependencies }: HealthParts): Promise<Health> {
   const [tokens, ...others] = await Promise.all([
-    tokensInUse().catch(() => undefined),
-    ...Object.entries(dependencies).map(async ([name, reachable]) => [name, await reachable()] as const),
+    soon(tokensInUse(), undefined),
+    ...Object.entries(dependencies).map(async ([name, reachable]) => [name, await soon(reachable(), false)] as const),
   ])
   return {
     database: tokens !== undefined,
     tokens: tokens ?? { active: 0, budget: 0n },
     others: Object.fromEntries(others),
   }
+}
+
+/** The answer, if there is one in time. */
+async function soon<Answer, Otherwise>(question: Promise<Answer>, otherwise: Otherwise): Promise<Answer | Otherwise> {
+  const { promise: late, resolve } = Promise.withResolvers<Otherwise>()
+  const timer = setTimeout(resolve, PATIENCE_MS, otherwise)
+  return Promise.race([question.catch(() => otherwise), late]).finally(() => clearTimeout(timer))
 }

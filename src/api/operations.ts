@@ -11,10 +11,11 @@ import { type Caller, holds, type KnownCaller } from './access.ts'
 import { errorBody, errorSchema } from './errors.ts'
 import { paged, pageQuery } from './paging.ts'
 import { preferredWait } from './prefer.ts'
+import { addHeader, headerOf, reply } from './reply.ts'
 import type { Router } from './route.ts'
-import { acceptedSchema, type SubmissionParts, submit } from './submission.ts'
+import { type SubmissionParts, submissionAnswers, submissionHeaders, submit } from './submission.ts'
 
-const operationReadRefusals = refusals('operations', {
+const operationReadRefusals = refusals('operation', {
   notFound: {
     status: 404,
     error: 'OperationNotFound',
@@ -37,7 +38,7 @@ const operationSchema = z
   .openapi('Operation')
 
 const tag = 'Operations'
-const notFound = { says: 'Refused: operations.notFound', schema: errorSchema }
+const notFound = { says: 'Refused: operation.notFound', schema: errorSchema }
 
 export function operationRoutes(router: Router, parts: SubmissionParts & { readonly reads: Sql }): void {
   const { reads, keyring } = parts
@@ -53,18 +54,21 @@ export function operationRoutes(router: Router, parts: SubmissionParts & { reado
       access: 'anyone',
       params: z.object({ id: z.string() }),
       headers: z.object({ prefer: z.string().optional() }),
-      answers: { 200: { says: 'The operation', schema: operationSchema }, 404: notFound },
+      answers: {
+        200: { says: 'The operation', schema: operationSchema, headers: ['Preference-Applied', 'Vary'] },
+        404: notFound,
+      },
     },
     async ({ c, caller, params }) => {
       const operation = isUuid(params.id) ? await operationById(reads, params.id) : undefined
       if (operation === undefined || !mayRead(caller, operation)) throw operationReadRefusals.notFound()
       c.set('operation', { id: operation.id, kind: operation.kind })
-      c.header('Vary', 'Prefer')
-      const seconds = preferredWait(c.req.header('prefer'))
-      if (seconds === undefined || isSettled(operation)) return c.json(operationBody(operation, keyring))
-      c.header('Preference-Applied', `wait=${seconds}`)
+      addHeader(c, 'Vary', 'Prefer')
+      const seconds = preferredWait(headerOf(c, 'prefer'))
+      if (seconds === undefined || isSettled(operation)) return reply(c, operationBody(operation, keyring))
+      addHeader(c, 'Preference-Applied', `wait=${seconds}`)
       const settled = await parts.waiting.until(operation.id, seconds * 1_000)
-      return c.json(operationBody(settled ?? (await operationById(reads, operation.id)) ?? operation, keyring))
+      return reply(c, operationBody(settled ?? (await operationById(reads, operation.id)) ?? operation, keyring))
     },
   )
 
@@ -75,7 +79,7 @@ export function operationRoutes(router: Router, parts: SubmissionParts & { reado
       tag,
       summary: 'One’s own operations, newest first; all of them for operators',
       access: 'caller',
-      query: pageQuery(/^[0-9a-f-]{36}$/).extend({
+      query: pageQuery(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/).extend({
         kind: z.enum(Object.keys(kinds) as [string, ...string[]]).optional(),
         status: z.enum(operationStatuses).optional(),
       }),
@@ -95,7 +99,7 @@ export function operationRoutes(router: Router, parts: SubmissionParts & { reado
         limit: query.limit + 1,
       })
       const { page, next } = paged(rows, query.limit, ({ id }) => id)
-      return c.json({ operations: page.map((operation) => operationBody(operation, keyring)), next_cursor: next })
+      return reply(c, { operations: page.map((operation) => operationBody(operation, keyring)), next_cursor: next })
     },
   )
 
@@ -107,12 +111,8 @@ export function operationRoutes(router: Router, parts: SubmissionParts & { reado
       summary: 'Give a stuck operation a second chance',
       access: ['operator'],
       params: z.object({ id: z.string() }),
-      answers: {
-        200: { says: 'Queued again', schema: z.object({ requeued: z.array(z.uuid()) }) },
-        202: { says: 'Accepted', schema: acceptedSchema },
-        404: notFound,
-        409: { says: 'Refused: operation.notStuck', schema: errorSchema },
-      },
+      headers: submissionHeaders,
+      answers: { ...submissionAnswers(kinds['operation.retry']), 404: notFound },
     },
     async (asked) => {
       const { id } = asked.params
@@ -120,7 +120,7 @@ export function operationRoutes(router: Router, parts: SubmissionParts & { reado
       return submit(parts, asked, {
         kind: 'operation.retry',
         input: { operation_ids: [id] },
-        scope: `${asked.caller.subject}\npost /api/v1/operations/{id}/retry`,
+        scope: `subject:${asked.caller.subject}\npost /api/v1/operations/{id}/retry`,
       })
     },
   )

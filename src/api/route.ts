@@ -2,13 +2,14 @@ import { type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { Clock } from '../kit/clock.ts'
 import type { Limit, RateLimiter } from '../platform/rate-limit.ts'
-import { rateLimitHeaders } from '../platform/rate-limit.ts'
 import { type Authenticator, type Caller, type Role, requireCaller, requireRole } from './access.ts'
-
-import { jsonBody } from './body.ts'
+import { type JsonBody, jsonBody } from './body.ts'
 import { addressForLimits } from './client-address.ts'
+import { type DocumentedAnswer, documentedAnswers } from './documented-answers.ts'
 import { doorRefusals } from './door-refusals.ts'
-import { errorSchema, Invalid, type Problem, RefusalWithHeaders } from './errors.ts'
+import { BASIC_CHALLENGE, Invalid, type Problem, RefusalWithHeaders } from './errors.ts'
+import { rateLimitHeaders } from './rate-limit-headers.ts'
+import { addHeader, headerOf } from './reply.ts'
 
 /**
  * Who may call a route. `anyone`: no token is asked for (the route's own credential is). `caller`: somebody known.
@@ -36,9 +37,7 @@ export interface RouteDeclaration<
   readonly body?: Body
   /** A limit of the route's own, by the caller's address. */
   readonly limit?: Limit
-  readonly answers: {
-    readonly [status: number]: { readonly says: string; readonly schema?: z.ZodType; readonly type?: string }
-  }
+  readonly answers: { readonly [status: number]: DocumentedAnswer }
 }
 
 export interface Asked<Params, Query, Body> {
@@ -61,6 +60,12 @@ export interface Env {
     /** The route's pattern, for logs and metrics: the path itself may hold a credential. */
     route: string
     operation: { id: string; kind: string } | undefined
+    /** How a caller without valid credentials may prove who they are; a bearer token unless told. */
+    challenge: string | undefined
+    /** Of the answer. */
+    headers: Record<string, string>
+    /** Whether the answer was made by `reply`, and so has these headers. */
+    replied: boolean | undefined
   }
 }
 
@@ -113,7 +118,8 @@ export class Router {
   }
 
   async #admit(c: Context<Env>, declared: RouteDeclaration): Promise<Caller> {
-    const caller = await this.parts.authenticator.authenticate(c.req.header('authorization'), {
+    if (declared.basic === true) c.set('challenge', BASIC_CHALLENGE)
+    const caller = await this.parts.authenticator.authenticate(headerOf(c, 'authorization'), {
       basic: declared.basic === true,
     })
     c.set('caller', caller)
@@ -137,11 +143,11 @@ export class Router {
     if (!verdict.allowed) {
       throw new RefusalWithHeaders(doorRefusals.tooMany({ seconds: Math.max(verdict.resetSeconds, 1) }), headers)
     }
-    for (const [name, value] of Object.entries(headers)) c.header(name, value)
+    for (const [name, value] of Object.entries(headers)) addHeader(c, name, value)
   }
 
   #document(declared: RouteDeclaration): void {
-    const { method, path, tag, summary, description, params, query, headers, body, answers, access, basic } = declared
+    const { method, path, tag, summary, description, params, query, headers, body, access, basic } = declared
     const security: Record<string, string[]>[] | undefined =
       access === 'anyone' ? undefined : [{ bearer: [] }, ...(basic === true ? [{ basic: [] }] : [])]
     this.parts.app.openAPIRegistry.registerPath({
@@ -157,12 +163,12 @@ export class Router {
         ...(headers === undefined ? {} : { headers }),
         ...(body === undefined ? {} : { body: { required: true, content: { 'application/json': { schema: body } } } }),
       },
-      responses: { ...documentedErrors(declared), ...documentedAnswers(answers) },
+      responses: documentedAnswers(declared),
     })
   }
 }
 
-const patternOf = (path: string) => new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}/?$`)
+const patternOf = (path: string) => new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`)
 
 /** Checks everything of a request, and tells of every problem at once. */
 async function parse(c: Context<Env>, declared: RouteDeclaration) {
@@ -176,60 +182,18 @@ async function parse(c: Context<Env>, declared: RouteDeclaration) {
     }
     return {}
   }
-  const raw = declared.body === undefined ? {} : await jsonBody(c)
+  const sent = declared.body === undefined ? NO_BODY : await jsonBody(c)
   const params = check('path', declared.params, () => c.req.param())
   const query = check('query', declared.query, () => c.req.query())
-  const body = check('body', declared.body, () => raw)
+  problems.push(...sent.problems)
+  const body = check('body', declared.body, () => sent.fields)
   if (problems.length > 0) throw new Invalid(problems)
-  const known = Object.keys(declared.body?.shape ?? {})
-  const sent = Object.fromEntries(
-    known.filter((field) => Object.hasOwn(raw, field)).map((field) => [field, raw[field]]),
-  )
-  return { params, query, body, sent }
+  return { params, query, body, sent: onlyKnown(sent.fields, Object.keys(declared.body?.shape ?? {})) }
 }
+
+const NO_BODY: JsonBody = { fields: {}, problems: [] }
+
+const onlyKnown = (fields: Readonly<Record<string, unknown>>, known: readonly string[]): Record<string, unknown> =>
+  Object.fromEntries(known.filter((name) => Object.hasOwn(fields, name)).map((name) => [name, fields[name]]))
 
 const keyOf = (key: PropertyKey): string | number => (typeof key === 'symbol' ? String(key) : key)
-
-const requestIdHeader = {
-  'X-Request-Id': { description: 'Names this request in our logs.', schema: { type: 'string' as const } },
-}
-
-function documentedAnswers(answers: RouteDeclaration['answers']) {
-  return Object.fromEntries(
-    Object.entries(answers).map(([status, { says, schema, type }]) => [
-      status,
-      {
-        description: says,
-        headers: requestIdHeader,
-        ...(schema === undefined ? {} : { content: { [type ?? 'application/json']: { schema } } }),
-      },
-    ]),
-  )
-}
-
-/** The errors that follow from what a route is, so that no route forgets to list them. */
-function documentedErrors(declared: RouteDeclaration) {
-  const listed: [number, string][] = [
-    [401, declared.access === 'anyone' ? 'A token was sent, and it is not valid' : 'Who is asking is not known'],
-    ...(Array.isArray(declared.access) ? [[403, 'The caller lacks the role'] as [number, string]] : []),
-    ...(declared.body === undefined
-      ? []
-      : ([
-          [400, 'The body is not JSON'],
-          [413, 'The body is too large'],
-          [415, 'The body is of another content type'],
-        ] as [number, string][])),
-    [422, 'The request has problems; «detail» lists every one of them'],
-    [429, 'Too many requests; Retry-After says when to come back'],
-    [
-      503,
-      'The database cannot be reached, or more is waiting than can be taken in; Retry-After says when to come back',
-    ],
-  ]
-  return Object.fromEntries(
-    listed.map(([status, says]) => [
-      status,
-      { description: says, headers: requestIdHeader, content: { 'application/json': { schema: errorSchema } } },
-    ]),
-  )
-}

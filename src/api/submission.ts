@@ -1,16 +1,18 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { type KindName, kindNamed } from '../jobs/catalogue.ts'
 import type { Accepted, Intake } from '../jobs/intake.ts'
+import type { Kind } from '../jobs/kind.ts'
 import { type OperationStatus, operationStatuses } from '../jobs/operation.ts'
 import type { OperationView } from '../jobs/operation-reads.ts'
 import { openFields } from '../jobs/sealing.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Keyring } from '../kit/keyring.ts'
+import type { Caller } from './access.ts'
 import { doorRefusals } from './door-refusals.ts'
 import { errorBody, errorSchema } from './errors.ts'
 import { preferredWait } from './prefer.ts'
+import { addHeader, headerOf, reply } from './reply.ts'
 import type { Access, Asked, Env, RouteDeclaration, Router } from './route.ts'
 import type { Waiting } from './waiting.ts'
 
@@ -33,7 +35,7 @@ export const acceptedSchema = z
   })
   .openapi('Accepted')
 
-const submissionHeaders = z.object({
+export const submissionHeaders = z.object({
   prefer: z.string().optional().openapi({
     description: 'wait=N: answer with the outcome if there is one within N seconds (30 at most).',
     example: 'wait=10',
@@ -85,11 +87,7 @@ export function submission<Name extends KindName>(
       ...(params === undefined ? {} : { params }),
       ...(body === undefined ? {} : { body }),
       headers: submissionHeaders,
-      answers: {
-        200: { says: 'Done within the time that the caller preferred to wait', schema: kind.result },
-        202: { says: 'Accepted: it will be done exactly once. Poll status_url.', schema: acceptedSchema },
-        ...documentedRefusals(kind.refusals ?? {}),
-      },
+      answers: submissionAnswers(kind),
     },
     async (asked: Asked<Record<string, unknown>, object, object>) => {
       const input: Record<string, unknown> = { ...asked.sent }
@@ -99,11 +97,15 @@ export function submission<Name extends KindName>(
       return submit(parts, asked, {
         kind: route.kind,
         input,
-        scope: `${asked.caller.subject ?? credential ?? 'anybody'}\n${route.method} ${route.path}`,
+        scope: `${principal(asked.caller, credential)}\n${route.method} ${route.path}`,
       })
     },
   )
 }
+
+/** Whose an Idempotency-Key is. Each sort has its own prefix, so that no subject can be called like another's credential. */
+const principal = ({ subject }: Caller, credential: string | undefined): string =>
+  subject !== undefined ? `subject:${subject}` : credential !== undefined ? `credential:${credential}` : 'anybody'
 
 /** Hands a request to the intake and answers as the contract says: 202 after the commit, or the outcome if it comes in time. */
 export async function submit(
@@ -120,25 +122,25 @@ export async function submit(
     idempotency: key === undefined ? undefined : { scope: wanted.scope, key },
   })
   c.set('operation', { id: accepted.id, kind: accepted.kind })
-  c.header('Vary', 'Prefer')
-  if (accepted.replayed) c.header('Idempotency-Replayed', 'true')
+  addHeader(c, 'Vary', 'Prefer')
+  if (accepted.replayed) addHeader(c, 'Idempotency-Replayed', 'true')
 
-  const preferred = preferredWait(c.req.header('prefer'))
-  if (preferred !== undefined) c.header('Preference-Applied', `wait=${preferred}`)
+  const preferred = preferredWait(headerOf(c, 'prefer'))
   const seconds = preferred ?? parts.defaultWaitSeconds
   const outcome = seconds > 0 ? await parts.waiting.until(accepted.id, seconds * 1_000) : undefined
   if (outcome === undefined || outcome.status === 'stuck')
     return acceptedAnswer(c, accepted, outcome?.status ?? accepted.status)
+  if (preferred !== undefined) addHeader(c, 'Preference-Applied', `wait=${preferred}`)
   return outcomeAnswer(c, parts, outcome)
 }
 
 const statusUrl = (id: string) => `/api/v1/operations/${id}`
 
 function acceptedAnswer(c: Context<Env>, accepted: Accepted, status: OperationStatus): Response {
-  c.header('Location', statusUrl(accepted.id))
-  c.header('Retry-After', '1')
-  c.header('Preference-Applied', undefined)
-  return c.json(
+  addHeader(c, 'Location', statusUrl(accepted.id))
+  addHeader(c, 'Retry-After', '1')
+  return reply(
+    c,
     {
       operation_id: accepted.id,
       kind: accepted.kind,
@@ -151,19 +153,19 @@ function acceptedAnswer(c: Context<Env>, accepted: Accepted, status: OperationSt
 }
 
 function outcomeAnswer(c: Context<Env>, parts: SubmissionParts, outcome: OperationView): Response {
-  c.header('Operation-Id', outcome.id)
+  addHeader(c, 'Operation-Id', outcome.id)
   if (outcome.error !== null) {
     const about = { at: parts.clock.now(), requestId: c.get('requestId') }
-    return c.json(errorBody(outcome.error, about), outcome.error.http_status as ContentfulStatusCode)
+    return reply(c, errorBody(outcome.error, about), outcome.error.http_status)
   }
-  return c.json(openFields(kindNamed(outcome.kind), 'result', parts.keyring, outcome.id, outcome.result) as object, 200)
+  return reply(c, openFields(kindNamed(outcome.kind), 'result', parts.keyring, outcome.id, outcome.result))
 }
 
 const KEY = /^[\x20-\x7e]{1,255}$/
 
 /** Bare or quoted, as the draft standard and as practice have it. */
 function idempotencyKey(c: Context): string | undefined {
-  const header = c.req.header('idempotency-key')
+  const header = headerOf(c, 'idempotency-key')
   if (header === undefined) return undefined
   const [, quoted] = /^"(.*)"$/.exec(header.trim()) ?? []
   const key = quoted ?? header.trim()
@@ -171,12 +173,21 @@ function idempotencyKey(c: Context): string | undefined {
   return key
 }
 
-function documentedRefusals(refusals: { readonly [code: string]: number }): RouteDeclaration['answers'] {
-  const byStatus = Map.groupBy(Object.entries(refusals), ([, status]) => status)
-  return Object.fromEntries(
-    [...byStatus].map(([status, codes]) => [
-      status,
-      { says: `Refused: ${codes.map(([code]) => code).join(', ')}`, schema: errorSchema },
-    ]),
-  )
+/** What the route of a kind may answer: accepted, done, or refused, at the door or by the outcome. */
+export function submissionAnswers(kind: Kind): RouteDeclaration['answers'] {
+  const outcome = ['Operation-Id', 'Preference-Applied', 'Idempotency-Replayed', 'Vary'] as const
+  const codes = Object.entries({ 'request.invalidKey': 400, 'intake.keyReused': 422, ...kind.refusals })
+  const refused = [...Map.groupBy(codes, ([, status]) => status)].map(([status, refusals]) => [
+    status,
+    { says: `Refused: ${refusals.map(([code]) => code).join(', ')}`, schema: errorSchema, headers: outcome },
+  ])
+  return {
+    200: { says: 'Done within the time that the caller preferred to wait', schema: kind.result, headers: outcome },
+    202: {
+      says: 'Accepted: it will be done exactly once. Poll status_url.',
+      schema: acceptedSchema,
+      headers: ['Location', 'Retry-After', 'Idempotency-Replayed', 'Vary'],
+    },
+    ...Object.fromEntries(refused),
+  }
 }

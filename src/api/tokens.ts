@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import {
   spendableBalance,
+  standingAt,
   tokenBalance,
   tokenRefusals,
   tokenSpending,
@@ -12,6 +13,7 @@ import { toJsonInteger } from '../kit/money.ts'
 import type { Sql } from '../kit/sql.ts'
 import { errorSchema } from './errors.ts'
 import { paged, pageQuery } from './paging.ts'
+import { reply } from './reply.ts'
 import type { Router } from './route.ts'
 import { type SubmissionParts, submission } from './submission.ts'
 
@@ -104,7 +106,7 @@ export function tokenRoutes(router: Router, parts: TokenRouteParts): void {
     },
     async ({ c, params }) => {
       const token = await spendableBalance(reads, await tokenIdOf(params.token_id), clock.now())
-      return c.json({ balance: Math.max(0, toJsonInteger(token.balance)) })
+      return reply(c, { balance: Math.max(0, toJsonInteger(token.balance)) })
     },
   )
 
@@ -124,7 +126,7 @@ export function tokenRoutes(router: Router, parts: TokenRouteParts): void {
             token_id: z.uuid(),
             status: z.enum(['active', 'expired', 'revoked']),
             total_allocated: z.int(),
-            remaining: z.int(),
+            remaining: z.int().openapi({ description: 'What may still be spent: nothing once the token has ended.' }),
             consumed: z.int(),
             utilization_rate: z.number().openapi({ description: 'consumed / total_allocated' }),
             transaction_count: z.int(),
@@ -138,14 +140,13 @@ export function tokenRoutes(router: Router, parts: TokenRouteParts): void {
     },
     async ({ c, params }) => {
       const id = await tokenIdOf(params.token_id)
-      const token = await tokenBalance(reads, id)
-      const { consumed, count, last } = await tokenSpending(reads, token.accountId)
-      const over = token.status === 'active' && token.expiresAt <= clock.now()
-      return c.json({
+      const { consumed, count, last, ...token } = await tokenSpending(reads, id)
+      const status = standingAt(token, clock.now())
+      return reply(c, {
         token_id: id,
-        status: over ? 'expired' : token.status,
+        status,
         total_allocated: toJsonInteger(token.budget),
-        remaining: toJsonInteger(token.balance),
+        remaining: status === 'active' ? toJsonInteger(token.balance) : 0,
         consumed: toJsonInteger(consumed),
         utilization_rate: toJsonInteger(consumed) / toJsonInteger(token.budget),
         transaction_count: count,
@@ -178,7 +179,7 @@ export function tokenRoutes(router: Router, parts: TokenRouteParts): void {
       const before = query.cursor === undefined ? undefined : BigInt(query.cursor)
       const rows = await tokenTransactions(reads, token.accountId, { limit: query.limit + 1, before })
       const { page, next } = paged(rows, query.limit, ({ entry }) => String(entry))
-      return c.json({ transactions: page.map(transactionBody), next_cursor: next })
+      return reply(c, { transactions: page.map(transactionBody), next_cursor: next })
     },
   )
 }

@@ -19,6 +19,7 @@ export class Waiting {
   readonly #sql: Sql
   readonly #waiters = new Set<Waiter>()
   #timer: NodeJS.Timeout | undefined
+  #nextLookAt = Infinity
   #looking = false
   #closed = false
 
@@ -48,14 +49,18 @@ export class Waiting {
     for (const waiter of [...this.#waiters]) waiter.tell(undefined)
   }
 
+  /** Brings the next look forward and never puts it off: newcomers must not keep those before them waiting. */
   #plan(ms: number): void {
-    if (this.#looking) return
+    const at = performance.now() + ms
+    if (this.#looking || at >= this.#nextLookAt) return
     clearTimeout(this.#timer)
+    this.#nextLookAt = at
     this.#timer = setTimeout(() => void this.#look(), ms)
   }
 
   async #look(): Promise<void> {
     this.#looking = true
+    this.#nextLookAt = Infinity
     const asked = [...this.#waiters].slice(0, MAX_IDS)
     const settled = await settledOperations(this.#sql, [...new Set(asked.map(({ id }) => id))]).catch(() => [])
     const byId = new Map(settled.map((operation) => [operation.id, operation]))
