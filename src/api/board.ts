@@ -8,6 +8,7 @@ import type { Context } from 'hono'
 import { contextStorage, getContext } from 'hono/context-storage'
 import type { JobData } from '../jobs/envelope.ts'
 import type { Intake } from '../jobs/intake.ts'
+import type { QueueName } from '../jobs/kind.ts'
 import { refusals } from '../kit/refusal.ts'
 import { type Authenticator, requireRole } from './access.ts'
 import { BASIC_CHALLENGE } from './errors.ts'
@@ -17,9 +18,10 @@ import type { Env } from './route.ts'
 const BASE = '/admin/queues'
 
 /** What a queue is for, where the board shows it. */
-const DESCRIPTIONS: Readonly<Record<string, string>> = {
+const descriptions: { readonly [name in QueueName]: string } = {
   ledger: 'Work that waits only for our own database',
-  gateways: 'Work that waits for somebody else: gateways, the voice service, a vault',
+  gateways: 'Work that waits for somebody else’s answer: gateways, the voice service',
+  outbound: 'What we send and nobody waits for, such as records to a vault',
 }
 
 /** What an operator may do: run jobs again or at once, and slow queues down or hold them. */
@@ -103,7 +105,9 @@ class OperationsAdapter extends BullMQAdapter {
   readonly #intake: Intake
 
   constructor(queue: Queue, intake: Intake) {
-    super(queue as never, { description: DESCRIPTIONS[queue.name] ?? '' })
+    super(queue as never, {
+      description: Object.entries(descriptions).find(([name]) => name === queue.name)?.[1] ?? '',
+    })
     this.#intake = intake
     this.setFormatter('data', (data: JobData) => ({
       operations: data.operations?.map((id) => `/api/v1/operations/${id}`),

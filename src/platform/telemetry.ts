@@ -1,7 +1,7 @@
 import type { Telemetry } from 'bullmq'
 
 export interface Tracing {
-  /** For every queue and worker: carries the trace from the request into the job. */
+  /** For every queue and worker: carries the trace of whoever sends a job into the worker that runs it. */
   readonly telemetry: Telemetry
   /** Sends what is still waiting, and leaves nothing of itself behind. */
   stop(): Promise<void>
@@ -10,8 +10,9 @@ export interface Tracing {
 /** Traces to an OTLP endpoint. The packages are loaded only where one is configured. */
 export async function startTracing(options: { endpoint: string; service: string; version: string }): Promise<Tracing> {
   const [
-    { context, trace },
+    { context, propagation, trace },
     { AsyncLocalStorageContextManager },
+    { W3CTraceContextPropagator },
     { OTLPTraceExporter },
     resources,
     sdk,
@@ -19,6 +20,7 @@ export async function startTracing(options: { endpoint: string; service: string;
   ] = await Promise.all([
     import('@opentelemetry/api'),
     import('@opentelemetry/context-async-hooks'),
+    import('@opentelemetry/core'),
     import('@opentelemetry/exporter-trace-otlp-http'),
     import('@opentelemetry/resources'),
     import('@opentelemetry/sdk-trace'),
@@ -33,12 +35,14 @@ export async function startTracing(options: { endpoint: string; service: string;
     ],
   })
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator())
   trace.setGlobalTracerProvider(provider)
   return {
     telemetry: new BullMQOtel({ tracerName: options.service, version: options.version }) as unknown as Telemetry,
     async stop() {
       await provider.shutdown()
       trace.disable()
+      propagation.disable()
       context.disable()
     },
   }
