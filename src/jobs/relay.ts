@@ -1,6 +1,7 @@
 import type { Clock } from '../kit/clock.ts'
 import { Fault } from '../kit/fault.ts'
 import { firstIdAt } from '../kit/ids.ts'
+import { refusals } from '../kit/refusal.ts'
 import type { Sql } from '../kit/sql.ts'
 import { isKindName, kindNamed } from './catalogue.ts'
 import type { Dispatcher, Messenger } from './dispatch.ts'
@@ -161,9 +162,17 @@ async function giveJobs(sql: Sql, travellers: readonly Traveller[]): Promise<Env
   return jobs.map(({ jobId, kind, load }) => envelope(jobId, kind, load))
 }
 
+const operationRefusals = refusals('operation', {
+  notFound: {
+    status: 404,
+    error: 'OperationNotFound',
+    says: () => 'There is no such operation, or it is not yours to see',
+  },
+})
+
 /**
  * An operator's second chance: `stuck` operations become `queued` with all their tries before them, and get new jobs.
- * Those that are not stuck are left as they are. Answers with the jobs to send.
+ * Those that are not stuck are left as they are. Answers with the jobs to send; refuses when there is no such operation.
  */
 export async function requeueStuck(sql: Sql, ids: readonly string[]): Promise<Envelope[]> {
   const requeued = await sql.query<Traveller>(
@@ -175,5 +184,9 @@ export async function requeueStuck(sql: Sql, ids: readonly string[]): Promise<En
      returning operation.id, operation.kind, operation.input`,
     [ids],
   )
+  if (requeued.length === 0) {
+    const [known] = await sql.query('select from operation where id = any($1::uuid[]) limit 1', [ids])
+    if (known === undefined) throw operationRefusals.notFound()
+  }
   return giveJobs(sql, requeued)
 }

@@ -19,15 +19,18 @@ export interface ClockworkParts {
   readonly onError: (error: unknown, schedule: Schedule) => void
 }
 
+/** As often as the finest schedule, so that a look that failed, or a tick that was missed, costs a minute and not a day. */
+const LOOK = '* * * * *'
+
 /**
- * Turns ticks into operations. The tick only says «look»; what runs is decided by the periods that are over and have no
+ * Turns ticks into operations. The tick only says «look»; what runs is decided by the periods that have begun and have no
  * row yet, so that three replicas, a restart, a clock step or a night with two two-o'clocks give each period once.
  */
 export class Clockwork {
   readonly #parts: ClockworkParts
   readonly #schedules: readonly Schedule[]
-  #tasks: ScheduledTask[] = []
-  #running = new Set<Promise<void>>()
+  #ticking: ScheduledTask | undefined
+  readonly #running = new Set<Promise<unknown>>()
 
   constructor(schedules: readonly Schedule[], parts: ClockworkParts) {
     this.#schedules = schedules
@@ -35,25 +38,20 @@ export class Clockwork {
   }
 
   start(): void {
-    for (const schedule of this.#schedules) {
-      const look = () => this.#track(this.look(schedule))
-      this.#tasks.push(everyTick(schedule.cron, look, { timezone: schedule.timezone, name: schedule.name }))
-      look()
+    const lookAtAll = () => {
+      for (const schedule of this.#schedules) this.#track(this.look(schedule))
     }
+    this.#ticking = everyTick(LOOK, lookAtAll, { timezone: 'UTC' })
+    lookAtAll()
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#tasks.map((task) => task.destroy()))
+    await this.#ticking?.destroy()
     await Promise.all(this.#running)
   }
 
   #track(looking: Promise<unknown>): void {
-    const tracked: Promise<void> = looking
-      .then(
-        () => {},
-        () => {},
-      )
-      .finally(() => this.#running.delete(tracked))
+    const tracked = looking.finally(() => this.#running.delete(tracked))
     this.#running.add(tracked)
   }
 
@@ -72,9 +70,10 @@ export class Clockwork {
   /** The period's row and its operation commit together, so that neither is ever there without the other. */
   async #startDue(sql: Sql, schedule: Schedule): Promise<{ started: Date[]; jobs: Envelope[] }> {
     const now = this.#parts.clock.now()
+    // Periods ahead of us come from a clock that was wrong, and must not silence the schedule until then.
     const [newest] = await sql.query<{ period: Date | null }>(
-      'select max(period) as period from schedule_run where schedule = $1',
-      [schedule.name],
+      'select max(period) as period from schedule_run where schedule = $1 and period <= $2',
+      [schedule.name, now],
     )
     const due = duePeriods(schedule, newest?.period ?? undefined, now)
     const started: Date[] = []
@@ -98,17 +97,37 @@ export class Clockwork {
 
 /** The periods after `newest` that have begun by `now`, oldest first. A schedule that never ran begins with its newest one. */
 export function duePeriods(schedule: Schedule, newest: Date | undefined, now: Date): Date[] {
-  const options = { tz: schedule.timezone }
-  const last = CronExpressionParser.parse(schedule.cron, { ...options, currentDate: new Date(now.getTime() + 1) })
-    .prev()
-    .toDate()
-  if (newest === undefined || schedule.catchUp === 'last') return newest !== undefined && last <= newest ? [] : [last]
-  const missed: Date[] = []
-  const ticks = CronExpressionParser.parse(schedule.cron, { ...options, currentDate: newest })
-  while (missed.length < MAX_CAUGHT_UP) {
-    const period = ticks.next().toDate()
-    if (period > now) break
-    missed.push(period)
+  if (newest !== undefined && schedule.catchUp === 'all') return periodsBetween(schedule, newest, now, MAX_CAUGHT_UP)
+  const last = lastPeriod(schedule, newest, now)
+  return last === undefined ? [] : [last]
+}
+
+/** Hours to look back for the last period: far enough for schedules of a minute, a day, a week, a month, a leap year. */
+const LOOK_BACK_HOURS = [1, 3 * 24, 40 * 24, 400 * 24, 3_000 * 24]
+
+/**
+ * Walks forward to the last period. cron-parser's way backward skips a night whose hour is left out and doubles one that
+ * has it twice. Its first step from just anywhere may be the second of a doubled hour, which a period must not be: so
+ * steps count from a period, or from the second on.
+ */
+function lastPeriod(schedule: Schedule, newest: Date | undefined, now: Date): Date | undefined {
+  for (const hours of LOOK_BACK_HOURS) {
+    const from = new Date(now.getTime() - hours * 3_600_000)
+    if (newest !== undefined && from <= newest) return periodsBetween(schedule, newest, now).at(-1)
+    const periods = periodsBetween(schedule, from, now)
+    if (periods.length > 1) return periods.at(-1)
   }
-  return missed
+  return undefined
+}
+
+/** Excludes `after`, includes `until`. */
+function periodsBetween(schedule: Schedule, after: Date, until: Date, limit = Number.POSITIVE_INFINITY): Date[] {
+  const ticks = CronExpressionParser.parse(schedule.cron, { tz: schedule.timezone, currentDate: after })
+  const periods: Date[] = []
+  while (periods.length < limit) {
+    const period = ticks.next().toDate()
+    if (period > until) break
+    periods.push(period)
+  }
+  return periods
 }

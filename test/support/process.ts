@@ -3,6 +3,13 @@ import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
+const running = new Set<ChildProcess>()
+
+// A test that failed half-way leaves nothing running.
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** A Bursar process of its own, as an operator would start it. */
 export class BursarProcess {
   readonly process: ChildProcess
@@ -21,8 +28,8 @@ export class BursarProcess {
         for (const hear of this.#hearers) hear()
       })
     }
-    // A test that failed half-way leaves nothing running.
-    globalThis.process.once('exit', () => process.kill('SIGKILL'))
+    running.add(process)
+    process.once('exit', () => running.delete(process))
   }
 
   /** Resolves when the process says that it has started; rejects with its last words when it ends before. */
