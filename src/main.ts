@@ -54,12 +54,12 @@ async function run(config: Config, roles: ReadonlySet<Role>): Promise<void> {
   try {
     if (roles.has('worker')) running.unshift(await startWorkers(foundation))
     if (roles.has('scheduler')) running.unshift(startScheduler(foundation))
-    if (!roles.has('api')) running.unshift(await openProbe(foundation))
-    else {
+    if (roles.has('api')) {
       const door = await openDoor(foundation)
       running.unshift(door)
       if (config.mode === 'development') process.stdout.write(welcome(door.url, config))
     }
+    if (!roles.has('api') || config.metrics.port !== undefined) running.push(await openProbe(foundation))
     log.info({ roles: [...roles], queue: foundation.queues.backend }, 'Started')
   } catch (error) {
     await stop('start failed')

@@ -41,7 +41,7 @@ describe('with nothing set', () => {
       trustProxy: 0,
       defaultWaitSeconds: 0,
       voice: { url: undefined, timeoutMs: 10_000 },
-      metrics: { enabled: true, port: 9090 },
+      metrics: { enabled: true, port: undefined },
       rateLimits: { tokensPerMinutePerAddress: 10, perMinute: undefined, burst: 20 },
       intake: { maxWaiting: 10_000 },
       worker: { ledgerConcurrency: 16, gatewayConcurrency: 32 },

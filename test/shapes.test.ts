@@ -328,10 +328,12 @@ describe('Work that asks somebody else', () => {
       },
       finish: post,
     } satisfies Rules)
-    const first = workshop.run('token.mirror', [id], processor).finally(done)
-    const second = workshop.run('token.mirror', [id], processor)
-    expect(await first).toMatchObject({ succeeded: 1 })
-    expect(await second).toMatchObject({ succeeded: 0, stuck: [], already_done: 1 })
+    const reports = await Promise.all([1, 2].map(() => workshop.run('token.mirror', [id], processor).finally(done)))
+    expect(reports.map(({ succeeded }) => succeeded).sort()).toEqual([0, 1])
+    expect(reports.map(({ stuck, already_done }) => [stuck.length, already_done]).sort()).toEqual([
+      [0, 0],
+      [0, 1],
+    ])
     expect(await workshop.operation(id)).toMatchObject({ status: 'succeeded' })
   })
 })

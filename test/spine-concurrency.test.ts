@@ -12,7 +12,9 @@ onBothBackends('Many at once', (backend) => {
   /** Asks for 500 deductions of 1 at once and counts the answers by status. */
   async function deduct500(tokenId: string): Promise<Record<number, number>> {
     const answers = await Promise.all(Array.from({ length: 500 }, () => bursar.deduct(tokenId, 1)))
-    return Object.fromEntries([...Map.groupBy(answers, ({ status }) => status)].map(([status, all]) => [status, all.length]))
+    return Object.fromEntries(
+      [...Map.groupBy(answers, ({ status }) => status)].map(([status, all]) => [status, all.length]),
+    )
   }
 
   test('500 concurrent deductions of 1 take exactly the 100 that a token holds', async () => {

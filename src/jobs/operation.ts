@@ -79,15 +79,15 @@ interface OpenRow {
 }
 
 /**
- * Locks the operations that are still open, in id order, and answers with them in that order. Those that are final are
- * left out, so that a job that runs twice, late or twice at once finds nothing left to do.
+ * Locks the operations of a kind that are still open, in id order, and answers with them in that order. Those that are
+ * final are left out, so that a job that runs twice, late or twice at once finds nothing left to do.
  */
-export async function lockOpen(sql: Sql, ids: readonly string[]): Promise<OpenOperation[]> {
+export async function lockOpen(sql: Sql, kind: string, ids: readonly string[]): Promise<OpenOperation[]> {
   const rows = await sql.query<OpenRow>(
     `select id, kind, status, input, attempts, submitted_by, request_id, submitted_at
-     from operation where id = any($1::uuid[]) and status in ('queued', 'processing')
+     from operation where id = any($1::uuid[]) and kind = $2 and status in ('queued', 'processing')
      order by id for no key update`,
-    [ids],
+    [ids, kind],
   )
   return rows.map((row) => ({
     id: row.id,

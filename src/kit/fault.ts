@@ -38,6 +38,9 @@ export function isFault(error: unknown): boolean {
   const code = (error as { code?: unknown }).code
   if (typeof code === 'string' && (TRANSIENT_SOCKET.has(code) || (code.length === 5 && TRANSIENT_SQLSTATE.test(code))))
     return true
+  // PostgreSQL ends the connection with these, for reasons of its own: it says nothing about the statement.
+  const { severity } = error as { severity?: unknown }
+  if (severity === 'FATAL' || severity === 'PANIC') return true
   if (TRANSIENT_SENTENCE.test(error.message)) return true
   return error.cause !== undefined && isFault(error.cause)
 }

@@ -62,7 +62,11 @@ export interface Config {
   }
   readonly logLevel: string
   readonly auditLogFile: string | undefined
-  readonly metrics: { readonly enabled: boolean; readonly port: number }
+  readonly metrics: {
+    readonly enabled: boolean
+    /** Not set: 9090 for processes without an API, whose metrics have no other door; none for those with one. */
+    readonly port: number | undefined
+  }
   readonly otlpEndpoint: string | undefined
   readonly stripe: {
     readonly secretKey: Secret | undefined

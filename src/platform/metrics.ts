@@ -68,6 +68,7 @@ export function makeMetrics() {
     registers,
   })
 
+  let asking = false
   const voices = new Set<string>()
   const voiceLabel = (digest: string): string => {
     const label = digest.slice(0, 8)
@@ -101,8 +102,11 @@ export function makeMetrics() {
         throw error
       }
     },
-    /** Gauges that are read from the stores whenever the metrics are. */
-    askWhenRead: (questions: Questions) => registerQuestions(registers, questions),
+    /** Gauges that are read from the stores whenever the metrics are. The first one to come answers for the process. */
+    askWhenRead(questions: Questions) {
+      if (!asking) registerQuestions(registers, questions)
+      asking = true
+    },
   }
 }
 

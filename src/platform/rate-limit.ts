@@ -27,7 +27,7 @@ export interface RateLimiter {
 export type LimitStore = { readonly redis: Redis } | { readonly pool: pg.Pool }
 
 /** A limit is worth a short wait; then this process counts by itself. */
-const STORE_TIMEOUT_MS = 250
+const STORE_TIMEOUT_MS = 1_000
 
 /** After a failure the store is left alone for this long, so that an outage does not cost every request its wait. */
 const STORE_REST_MS = 1_000
@@ -41,7 +41,7 @@ type Counter = Pick<RateLimiterMemory, 'consume'>
  * Counts that all processes share. While the store is away each process counts for itself: limits grow by the number of
  * processes for that time, but nobody is turned away by our own trouble.
  */
-export function rateLimiter(store: LimitStore, log: Log): RateLimiter {
+export function rateLimiter(store: LimitStore, log: Log, timeoutMs = STORE_TIMEOUT_MS): RateLimiter {
   const counters = new Map<string, { shared: Counter; own: Counter }>()
   if ('pool' in store) forgetExpired(store.pool)
   let restsUntil = 0
@@ -52,7 +52,7 @@ export function rateLimiter(store: LimitStore, log: Log): RateLimiter {
     let pair = counters.get(id)
     if (pair === undefined) {
       const own = new RateLimiterMemory({ points: limit.points, duration: limit.seconds })
-      pair = { shared: sharedCounter(store, limit), own }
+      pair = { shared: sharedCounter(store, limit, timeoutMs), own }
       counters.set(id, pair)
     }
     return pair
@@ -73,7 +73,7 @@ export function rateLimiter(store: LimitStore, log: Log): RateLimiter {
       const hashed = sha256(key).toString('base64url')
       if (performance.now() >= restsUntil) {
         try {
-          return await verdictOf(limit, () => within(STORE_TIMEOUT_MS, shared.consume(hashed, cost)))
+          return await verdictOf(limit, () => within(timeoutMs, shared.consume(hashed, cost)))
         } catch (error) {
           storeFailed(error)
         }
@@ -83,17 +83,7 @@ export function rateLimiter(store: LimitStore, log: Log): RateLimiter {
   }
 }
 
-/** The headers of draft-ietf-httpapi-ratelimit-headers-03, which clients know, and Retry-After where the answer is 429. */
-export function rateLimitHeaders(verdict: Verdict): Record<string, string> {
-  return {
-    'RateLimit-Limit': String(verdict.limit),
-    'RateLimit-Remaining': String(verdict.remaining),
-    'RateLimit-Reset': String(verdict.resetSeconds),
-    ...(verdict.allowed ? {} : { 'Retry-After': String(Math.max(verdict.resetSeconds, 1)) }),
-  }
-}
-
-function sharedCounter(store: LimitStore, { name, points, seconds }: Limit): Counter {
+function sharedCounter(store: LimitStore, { name, points, seconds }: Limit, timeoutMs: number): Counter {
   if ('redis' in store)
     return new RateLimiterRedis({
       storeClient: store.redis,
@@ -103,7 +93,7 @@ function sharedCounter(store: LimitStore, { name, points, seconds }: Limit): Cou
       rejectIfRedisNotReady: true,
     })
   return new RateLimiterPostgres({
-    storeClient: boundedQueries(store.pool),
+    storeClient: boundedQueries(store.pool, timeoutMs),
     storeType: 'pool',
     tableName: 'rate_limit',
     tableCreated: true,
@@ -115,8 +105,8 @@ function sharedCounter(store: LimitStore, { name, points, seconds }: Limit): Cou
 }
 
 /** Gives up on a statement by itself, too: one that hangs would keep its connection from everybody else. */
-const boundedQueries = (pool: pg.Pool) => ({
-  query: (query: pg.QueryConfig) => pool.query({ ...query, query_timeout: STORE_TIMEOUT_MS } as pg.QueryConfig),
+const boundedQueries = (pool: pg.Pool, timeoutMs: number) => ({
+  query: (query: pg.QueryConfig) => pool.query({ ...query, query_timeout: timeoutMs } as pg.QueryConfig),
 })
 
 /** The library deletes expired rows every five minutes; one counter does that for all, and may take its time. */

@@ -3,18 +3,21 @@ import { Authenticator } from '../api/access.ts'
 import { makeApp } from '../api/app.ts'
 import { healthRoute } from '../api/health.ts'
 import { metricsRoute } from '../api/metrics.ts'
+import { Bug } from '../kit/assert.ts'
 import { openPool, sqlOf } from '../platform/database.ts'
-import { rateLimiter } from '../platform/rate-limit.ts'
 import { type Foundation, VERSION } from './foundation.ts'
 import { dependencies, questions } from './questions.ts'
 
-/** `/health` and `/metrics` of a process that has no door: a worker's or a scheduler's. */
+/** Where Prometheus looks for a process that has no other door. */
+const METRICS_PORT = 9090
+
+/** `/health` and `/metrics` of a process that has no door, a worker's or a scheduler's, and of any whose METRICS_PORT is set. */
 export async function openProbe(foundation: Foundation): Promise<{ stop(): Promise<void> }> {
   const { config, clock, log, metrics, databaseUrl: url } = foundation
   const pool = openPool({ url, name: 'bursar probe', max: 2, readOnly: true })
   const { router, app } = makeApp({
     authenticator: new Authenticator({ jwt: config.jwt, board: config.board, clock }),
-    limiter: rateLimiter({ pool }, log),
+    limiter: { consume: () => Promise.reject(new Bug('A probe has no limits')) },
     clock,
     log,
     trustProxy: config.trustProxy,
@@ -32,7 +35,7 @@ export async function openProbe(foundation: Foundation): Promise<{ stop(): Promi
     metrics.askWhenRead(asks)
     metricsRoute(router, metrics.registry)
   }
-  const server = serve({ fetch: app.fetch, hostname: config.host, port: config.metrics.port })
+  const server = serve({ fetch: app.fetch, hostname: config.host, port: config.metrics.port ?? METRICS_PORT })
   await new Promise<void>((resolve, reject) => {
     server.once('listening', resolve)
     server.once('error', reject)

@@ -27,7 +27,8 @@ export default async function setUp(project: TestProject) {
   project.provide('serverUrl', server.url)
   const hasRedis = spawnSync('redis-server', ['--version']).status === 0
   if (!hasRedis) {
-    if (process.env.BURSAR_REQUIRE_REDIS === '1') throw new Error('redis-server is missing, and may not be skipped here')
+    if (process.env.BURSAR_REQUIRE_REDIS === '1')
+      throw new Error('redis-server is missing, and may not be skipped here')
     process.stderr.write('redis-server is not installed: the suites on Redis are skipped\n')
   }
   project.provide('hasRedis', hasRedis)

@@ -75,7 +75,7 @@ export const variables = z.object({
   LOG_LEVEL: logLevel.default('info'),
   AUDIT_LOG_FILE: text.optional(),
   PROMETHEUS_ENABLED: flag.default(true),
-  METRICS_PORT: port.default(9090),
+  METRICS_PORT: port.optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
 
   STRIPE_SECRET_KEY: secret.optional(),

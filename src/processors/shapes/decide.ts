@@ -88,7 +88,7 @@ export function decide<K extends Kind, Subjects>(kind: K, rules: DecideRules<K, 
       if (isFault(error)) throw error
       const [only] = ids
       if (only === undefined) throw error
-      if (ids.length === 1) return settleAlone(context, outcomeOf(error, { id: only, kind: kind.name }, context))
+      if (ids.length === 1) return settleAlone(context, kind, only, error)
       const half = ids.length >> 1
       const left = await decideApart(context, ids.slice(0, half))
       return [...left, ...(await decideApart(context, ids.slice(half)))]
@@ -111,7 +111,7 @@ async function readBatch<K extends Kind>(
 ): Promise<Batch<K>> {
   const turns: { operation: OpenOperation; input: InputOf<K> }[] = []
   const unreadable: Outcome[] = []
-  for (const operation of await lockOpen(sql, ids)) {
+  for (const operation of await lockOpen(sql, kind.name, ids)) {
     try {
       turns.push({ operation, input: parsedInput(kind, operation, context.services.keyring) })
     } catch (error) {

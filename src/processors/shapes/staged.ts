@@ -11,7 +11,7 @@ import {
 import { Refusal } from '../../kit/refusal.ts'
 import type { Services, WorkContext } from '../context.ts'
 import type { Processor } from './processor.ts'
-import { outcomeOf, parsedInput, settleAlone, succeeded } from './turn.ts'
+import { parsedInput, settleAlone, succeeded } from './turn.ts'
 import { openWork, type Work } from './work.ts'
 
 export interface StagedRules<K extends Kind, Begun, Answer> {
@@ -34,7 +34,7 @@ export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRule
   async function begin(context: WorkContext, id: string) {
     let jobs: Envelope[] = []
     const begun = await context.database.unitOfWork(async (tx) => {
-      const [operation] = await lockOpen(tx.sql, [id])
+      const [operation] = await lockOpen(tx.sql, kind.name, [id])
       if (operation === undefined) return undefined
       await markProcessing(tx.sql, [id], context.services.clock.now())
       const input = parsedInput(kind, operation, context.services.keyring)
@@ -52,7 +52,7 @@ export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRule
     let jobs: Envelope[] = []
     let measured = () => {}
     const outcomes = await database.unitOfWork(async (tx) => {
-      const [operation] = await lockOpen(tx.sql, [id])
+      const [operation] = await lockOpen(tx.sql, kind.name, [id])
       if (operation === undefined) return []
       const input = parsedInput(kind, operation, services.keyring)
       const { work, settle } = openWork<K>(context, tx, operation, input)
@@ -75,7 +75,7 @@ export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRule
       const answer = await rules.call(started, context.services)
       return await finish(context, id, started.begun, answer)
     } catch (error) {
-      return settleAlone(context, outcomeOf(error, { id, kind: kind.name }, context))
+      return settleAlone(context, kind, id, error)
     }
   }
 

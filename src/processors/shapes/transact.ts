@@ -21,7 +21,7 @@ export function transact<K extends Kind>(kind: K, rules: TransactRules<K>): Proc
     let jobs: Envelope[] = []
     let measured = () => {}
     const outcomes = await database.unitOfWork(async (tx) => {
-      const [operation] = await lockOpen(tx.sql, [id])
+      const [operation] = await lockOpen(tx.sql, kind.name, [id])
       if (operation === undefined) return []
       const startedAt = services.clock.now()
       await tx.sql.query('savepoint work')
@@ -55,7 +55,7 @@ export function transact<K extends Kind>(kind: K, rules: TransactRules<K>): Proc
         try {
           outcomes.push(...(await performOne(context, id)))
         } catch (error) {
-          outcomes.push(...(await settleAlone(context, outcomeOf(error, { id, kind: kind.name }, context))))
+          outcomes.push(...(await settleAlone(context, kind, id, error)))
         }
       }
       return outcomes

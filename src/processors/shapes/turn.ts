@@ -31,11 +31,15 @@ export function outcomeOf(error: unknown, operation: { id: string; kind: string 
   return stuck(operation.id, error)
 }
 
-/** Writes one outcome in a transaction of its own. Answers with it, or with nothing when the operation has one by now. */
-export function settleAlone(context: WorkContext, outcome: Outcome): Promise<Outcome[]> {
+/**
+ * Writes what an error means for its operation in a transaction of its own. Answers with that outcome, or with nothing
+ * when the operation has one by now. Throws faults on.
+ */
+export async function settleAlone(context: WorkContext, kind: Kind, id: string, error: unknown): Promise<Outcome[]> {
+  const outcome = outcomeOf(error, { id, kind: kind.name }, context)
   const now = context.services.clock.now()
   return context.database.transaction(async (sql) => {
-    const [open] = await lockOpen(sql, [outcome.id])
+    const [open] = await lockOpen(sql, kind.name, [id])
     if (open === undefined) return []
     await writeOutcomes(sql, [outcome], { startedAt: now, finishedAt: now })
     return [outcome]

@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { firstIdAt, newCredential } from '../src/kit/ids.ts'
+import { Deployment, onBothBackends } from './support/deployment.ts'
+import { Load } from './support/load.ts'
+import { BursarProcess } from './support/process.ts'
+import { emptyQueue } from './support/queue.ts'
+import { freePort } from './support/redis.ts'
+
+onBothBackends('A queue that forgets everything', (backend) => {
+  let bursar: Deployment
+  beforeAll(async () => {
+    bursar = await Deployment.start({ backend })
+  })
+  afterAll(() => bursar.stop())
+
+  test('while 1,000 operations wait: all of them end, and none is done twice', async () => {
+    console.log(Math.round(performance.now()));
+    const load = await Load.on(bursar)
+    console.log(Math.round(performance.now()));
+    await bursar.workers?.stop()
+    console.log(Math.round(performance.now()));
+    await load.run(1_000)
+    console.log(Math.round(performance.now()));
+    await emptyQueue(bursar)
+    console.log(Math.round(performance.now()));
+    expect(await bursar.statuses('token.deduct')).toEqual({ queued: 1_000 })
+    console.log(Math.round(performance.now()));
+    await bursar.startWorkers({ relayGraceMs: 0 })
+    console.log(Math.round(performance.now()));
+    await load.expectEachDoneOnce()
+  })
+
+  test('while workers are at it: all of them end, and none is done twice', async () => {
+    console.log(Math.round(performance.now()));
+    await bursar.workers?.stop()
+    console.log(Math.round(performance.now()));
+    await bursar.startWorkers({ relayGraceMs: 0 })
+    console.log(Math.round(performance.now()));
+    await bursar.pool.query(`delete from operation where kind = 'token.deduct'`)
+    console.log(Math.round(performance.now()));
+    const load = await Load.on(bursar)
+    console.log(Math.round(performance.now()));
+    const running = load.run(1_000)
+    console.log(Math.round(performance.now()));
+    for (const accepted of [200, 400, 600]) {
+      await load.reaches(accepted)
+      await emptyQueue(bursar)
+    }
+    console.log(Math.round(performance.now()));
+    await running
+    console.log(Math.round(performance.now()));
+    await load.expectEachDoneOnce()
+  })
+})
+
+describe.skipIf(!inject('hasRedis'))('A Redis that is away', () => {
+  let bursar: Deployment
+  beforeAll(async () => {
+    bursar = await Deployment.start({ backend: 'redis', relayGraceMs: 1_000 })
+  })
+  afterAll(() => bursar.stop())
+
+  const redis = () => {
+    if (bursar.redis === undefined) throw new Error('There is no Redis')
+    return bursar.redis
+  }
+
+  test('keeps nobody waiting: what is submitted is accepted at once, and done when it is back', async () => {
+    console.log(Math.round(performance.now()));
+    const load = await Load.on(bursar)
+    console.log(Math.round(performance.now()));
+    await load.run(50)
+    console.log(Math.round(performance.now()));
+    await redis().kill()
+    console.log(Math.round(performance.now()));
+    const startedAt = performance.now()
+    console.log(Math.round(performance.now()));
+    await load.run(500)
+    console.log(Math.round(performance.now()));
+    const perRequest = (performance.now() - startedAt) / (500 / 40)
+    console.log(Math.round(performance.now()));
+    expect(load.comeBack).toEqual({})
+    // Forty at a time, so that one that waits for Redis would show: its connection gives up after seconds.
+    console.log(Math.round(performance.now()));
+    expect(perRequest).toBeLessThan(1_000)
+    console.log(Math.round(performance.now()));
+    expect((await bursar.get('/health')).body).toMatchObject({ status: 'degraded', dependencies: { queue: false } })
+    console.log(Math.round(performance.now()));
+    expect((await bursar.statuses('token.deduct')).queued).toBeGreaterThanOrEqual(500)
+
+    console.log(Math.round(performance.now()));
+    await redis().start()
+    console.log(Math.round(performance.now()));
+    await load.expectEachDoneOnce()
+  })
+
+  test('does not make limits forget: requests are still counted, by this process', async () => {
+    console.log(Math.round(performance.now()));
+    await redis().kill()
+    console.log(Math.round(performance.now()));
+    const { status, headers } = await bursar.ask('POST', '/token', { body: { budget: 1, voice_id: 'voice_1' } })
+    console.log(Math.round(performance.now()));
+    expect(status).toBe(202)
+    console.log(Math.round(performance.now()));
+    expect(Number(headers.get('ratelimit-remaining'))).toBeGreaterThan(0)
+    console.log(Math.round(performance.now()));
+    await redis().start()
+  })
+
+  test('when a process starts does not keep it from starting, accepting and stopping', {
+    timeout: 60_000,
+  }, async () => {
+    console.log(Math.round(performance.now()));
+    await bursar.workers?.stop()
+    bursar.workers = undefined
+    console.log(Math.round(performance.now()));
+    await redis().kill()
+    // Open for a minute: the relay asks the queue about it in its first round.
+    console.log(Math.round(performance.now()));
+    const old = firstIdAt(new Date(Date.now() - 60_000))
+    console.log(Math.round(performance.now()));
+    await bursar.pool.query(
+      `insert into operation (id, kind, job_id, input, submitted_at) values ($1, 'token.revoke', 'lost', $2, now())`,
+      [old, JSON.stringify({ token_id: newCredential() })],
+    )
+    console.log(Math.round(performance.now()));
+    const port = await freePort()
+    console.log(Math.round(performance.now()));
+    const env = { ...bursar.env, PORT: String(port) }
+    console.log(Math.round(performance.now()));
+    const deduct = () =>
+      bursar.ask('POST', `/token/${newCredential()}/deduct`, { body: { amount: 1 }, at: `http://127.0.0.1:${port}` })
+
+    console.log(Math.round(performance.now()));
+    const first = await BursarProcess.start(['api', 'worker', 'scheduler'], env)
+    console.log(Math.round(performance.now()));
+    expect((await deduct()).status).toBe(202)
+    console.log(Math.round(performance.now()));
+    await first.saying('The relay could not look')
+    console.log(Math.round(performance.now()));
+    expect(await first.kill('SIGTERM')).toEqual({ code: 0, signal: null })
+
+    console.log(Math.round(performance.now()));
+    const second = await BursarProcess.start(['api', 'worker', 'scheduler'], env)
+    console.log(Math.round(performance.now()));
+    const { status, body } = await deduct()
+    console.log(Math.round(performance.now()));
+    expect(status).toBe(202)
+    console.log(Math.round(performance.now()));
+    await redis().start()
+    console.log(Math.round(performance.now()));
+    for (const id of [body.operation_id, old]) expect((await bursar.settled(id)).error.code).toBe('token.notFound')
+    console.log(Math.round(performance.now()));
+    expect(await second.kill('SIGTERM')).toEqual({ code: 0, signal: null })
+  })
+})
