@@ -19,21 +19,23 @@ const STOP_DEADLINE_MS = 35_000
 
 /** `node src/main.ts [api] [worker] [scheduler] | all | migrate` */
 async function main(words: readonly string[]): Promise<void> {
-  const config = await configuration()
-  if (words.includes('migrate')) return migrateOnce(config)
-  const roles = rolesOf(words)
-  if (roles === undefined) {
+  const asked = understood(words)
+  if (asked === undefined) {
     process.stderr.write(`Usage: node src/main.ts [${ROLES.join('] [')}] | all | migrate\n`)
     process.exitCode = EXIT_USAGE
     return
   }
-  await run(config, roles)
+  const config = await configuration()
+  await (asked === 'migrate' ? migrateOnce(config) : run(config, asked))
 }
 
-function rolesOf(words: readonly string[]): Set<Role> | undefined {
-  if (words.length === 0 || words.includes('all')) return new Set(ROLES)
+/** Undefined for what nobody can have meant. */
+function understood(words: readonly string[]): 'migrate' | ReadonlySet<Role> | undefined {
+  const [only, ...more] = words
+  if (more.length === 0 && only === 'migrate') return 'migrate'
+  if (more.length === 0 && (only === undefined || only === 'all')) return new Set(ROLES)
   const isRole = (word: string): word is Role => ROLES.some((role) => role === word)
-  return words.every(isRole) ? new Set(words as Role[]) : undefined
+  return words.every(isRole) ? new Set(words) : undefined
 }
 
 async function run(config: Config, roles: ReadonlySet<Role>): Promise<void> {

@@ -4,6 +4,7 @@ import type { TestDatabase } from './support/database.ts'
 import { Deployment, onBothBackends } from './support/deployment.ts'
 import { Load } from './support/load.ts'
 import { PostgresServer } from './support/postgres.ts'
+import { BursarProcess } from './support/process.ts'
 
 onBothBackends('A PostgreSQL that is away', (backend) => {
   let postgres: PostgresServer
@@ -22,6 +23,7 @@ onBothBackends('A PostgreSQL that is away', (backend) => {
 
   test('is told to everybody as 503, and nothing is promised', async () => {
     const token = await bursar.issue(100)
+    const process = await BursarProcess.start(['api', 'worker', 'scheduler'], bursar.env)
     await postgres.stop()
     const asked = await Promise.all(
       Array.from({ length: 20 }, () => bursar.ask('POST', `/token/${token}/deduct`, { body: { amount: 1 } })),
@@ -35,7 +37,12 @@ onBothBackends('A PostgreSQL that is away', (backend) => {
     expect((await bursar.get(`/api/v1/operations/${newCredential()}`)).status).toBe(503)
     expect((await bursar.get('/health')).body).toMatchObject({ status: 'unhealthy', dependencies: { database: false } })
 
+    // A process that is told to stop does, and one that is started waits.
+    expect(await process.kill('SIGTERM')).toEqual({ code: 0, signal: null })
+    const early = BursarProcess.start(['worker'], bursar.env)
+
     await postgres.startAgain()
+    expect(await (await early).kill('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(await bursar.balance(token)).toBe(100)
     expect(await bursar.statuses('token.deduct')).toEqual({})
     const { waiting, active, delayed } = await bursar.foundation.queues.depths('ledger')
@@ -46,7 +53,7 @@ onBothBackends('A PostgreSQL that is away', (backend) => {
   })
 
   test('for a restart and after a kill -9, under load: every 202 ends, nothing is taken twice, and all go on by themselves', {
-    timeout: 90_000,
+    timeout: 180_000,
   }, async () => {
     const load = await Load.on(bursar)
     const running = load.run(1_800)

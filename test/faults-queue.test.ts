@@ -13,7 +13,7 @@ onBothBackends('A queue that forgets everything', (backend) => {
   })
   afterAll(() => bursar.stop())
 
-  test('while 1,000 operations wait: all of them end, and none is done twice', async () => {
+  test('while 1,000 operations wait: all of them end, and none is done twice', { timeout: 120_000 }, async () => {
     const load = await Load.on(bursar)
     await bursar.workers?.stop()
     await load.run(1_000)
@@ -23,7 +23,7 @@ onBothBackends('A queue that forgets everything', (backend) => {
     await load.expectEachDoneOnce()
   })
 
-  test('while workers are at it: all of them end, and none is done twice', async () => {
+  test('while workers are at it: all of them end, and none is done twice', { timeout: 120_000 }, async () => {
     await bursar.workers?.stop()
     await bursar.startWorkers({ relayGraceMs: 0 })
     await bursar.pool.query(`delete from operation where kind = 'token.deduct'`)
@@ -50,7 +50,9 @@ describe.skipIf(!inject('hasRedis'))('A Redis that is away', () => {
     return bursar.redis
   }
 
-  test('keeps nobody waiting: what is submitted is accepted at once, and done when it is back', async () => {
+  test('keeps nobody waiting: what is submitted is accepted at once, and done when it is back', {
+    timeout: 120_000,
+  }, async () => {
     const load = await Load.on(bursar)
     await load.run(50)
     await redis().kill()
@@ -76,7 +78,7 @@ describe.skipIf(!inject('hasRedis'))('A Redis that is away', () => {
   })
 
   test('when a process starts does not keep it from starting, accepting and stopping', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     await bursar.workers?.stop()
     bursar.workers = undefined

@@ -97,5 +97,31 @@ onBothBackends('An operation that meets faults', (backend) => {
     expect(await retry('nonsense')).toMatchObject({ status: 404, body: { code: 'operation.notFound' } })
   })
 
+  test('that no retry can mend is stuck alone: 299 others that came with it are done as ever', async () => {
+    const { pool } = bursar
+    await pool.query(`
+      create function refuse_poison() returns trigger language plpgsql as $$
+      begin raise exception 'memo is poison' using errcode = 'check_violation'; end $$;
+      create trigger refuse_poison before insert on transfer for each row when (new.memo = 'poison')
+      execute function refuse_poison()`)
+    const token = await bursar.issue(500)
+    const answers = await Promise.all(
+      Array.from({ length: 300 }, (_, n) =>
+        bursar.do('POST', `/token/${token}/deduct`, { amount: 1, description: n === 150 ? 'poison' : 'food' }),
+      ),
+    )
+    const [poisoned, ...others] = answers.filter(({ status }) => status !== 200)
+    expect(others).toEqual([])
+    expect(poisoned).toMatchObject({ status: 202, body: { status: 'stuck' } })
+    expect(await bursar.balance(token)).toBe(500 - 299)
+    const id = poisoned?.body.operation_id
+    expect((await bursar.settled(id)).error.message).toContain('memo is poison')
+    expect(bursar.logged.filter((line) => line.includes('"level":"error"') && line.includes(id))).toHaveLength(1)
+
+    await pool.query('drop trigger refuse_poison on transfer; drop function refuse_poison')
+    expect((await retry(id)).status).toBe(200)
+    expect(await bursar.settled(id)).toMatchObject({ status: 'succeeded', result: { remaining: 500 - 300 } })
+  })
+
   test('leaves the books in order', () => bursar.expectCleanBooks())
 })

@@ -33,7 +33,7 @@ describe.concurrent('Killing', () => {
     }
 
     test('workers in the middle of a batch and an API under load: every 202 ends, and nothing is taken twice', {
-      timeout: 90_000,
+      timeout: 180_000,
     }, async () => {
       const port = await freePort()
       const api = () => BursarProcess.start(['api'], { ...bursar.env, PORT: String(port) })

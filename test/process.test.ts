@@ -30,7 +30,7 @@ function ran(file: string, words: readonly string[], env: Readonly<Record<string
 const bursarRan = (words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
   ran(process.execPath, [MAIN, ...words], env)
 
-describe('A process', () => {
+describe('A process', { timeout: 120_000 }, () => {
   let bursar: Deployment
   beforeAll(async () => {
     bursar = await Deployment.start({ workers: false })
@@ -124,7 +124,7 @@ describe('A process', () => {
   }
 })
 
-describe('npm start, on a machine that has nothing', () => {
+describe('npm start, on a machine that has nothing', { timeout: 120_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), 'bursar-start-'))
   const dataDir = join(home, '.data')
   let port: number

@@ -2,10 +2,10 @@ import { z } from '@hono/zod-openapi'
 import { isKindName, kindNamed, kinds } from '../jobs/catalogue.ts'
 import { operationStatuses } from '../jobs/operation.ts'
 import { type OperationView, operationById, operationsPage } from '../jobs/operation-reads.ts'
+import { operationRefusals } from '../jobs/operation-refusals.ts'
 import { openFields } from '../jobs/sealing.ts'
 import { isUuid } from '../kit/ids.ts'
 import type { Keyring } from '../kit/keyring.ts'
-import { refusals } from '../kit/refusal.ts'
 import type { Sql } from '../kit/sql.ts'
 import { type Caller, holds, type KnownCaller } from './access.ts'
 import { errorBody, errorSchema } from './errors.ts'
@@ -14,14 +14,6 @@ import { preferredWait } from './prefer.ts'
 import { addHeader, headerOf, reply } from './reply.ts'
 import type { Router } from './route.ts'
 import { type SubmissionParts, submissionAnswers, submissionHeaders, submit } from './submission.ts'
-
-const operationReadRefusals = refusals('operation', {
-  notFound: {
-    status: 404,
-    error: 'OperationNotFound',
-    says: () => 'There is no such operation, or it is not yours to see',
-  },
-})
 
 const operationSchema = z
   .object({
@@ -61,7 +53,7 @@ export function operationRoutes(router: Router, parts: SubmissionParts & { reado
     },
     async ({ c, caller, params }) => {
       const operation = isUuid(params.id) ? await operationById(reads, params.id) : undefined
-      if (operation === undefined || !mayRead(caller, operation)) throw operationReadRefusals.notFound()
+      if (operation === undefined || !mayRead(caller, operation)) throw operationRefusals.notFound()
       c.set('operation', { id: operation.id, kind: operation.kind })
       addHeader(c, 'Vary', 'Prefer')
       const seconds = preferredWait(headerOf(c, 'prefer'))
@@ -116,7 +108,7 @@ export function operationRoutes(router: Router, parts: SubmissionParts & { reado
     },
     async (asked) => {
       const { id } = asked.params
-      if (!isUuid(id)) throw operationReadRefusals.notFound()
+      if (!isUuid(id)) throw operationRefusals.notFound()
       return submit(parts, asked, {
         kind: 'operation.retry',
         input: { operation_ids: [id] },

@@ -1,13 +1,13 @@
 import type { Clock } from '../kit/clock.ts'
 import { Fault } from '../kit/fault.ts'
 import { firstIdAt } from '../kit/ids.ts'
-import { refusals } from '../kit/refusal.ts'
 import type { Sql } from '../kit/sql.ts'
 import { isKindName, kindNamed } from './catalogue.ts'
 import type { Dispatcher, Messenger } from './dispatch.ts'
 import { type Envelope, envelope, packed, type Traveller } from './envelope.ts'
 import type { QueueName } from './kind.ts'
 import { recordFault } from './operation.ts'
+import { operationRefusals } from './operation-refusals.ts'
 
 /** How long an open operation may go without its job before anybody asks: a healthy dispatch takes milliseconds. */
 export const RELAY_GRACE_MS = 5_000
@@ -161,14 +161,6 @@ async function giveJobs(sql: Sql, travellers: readonly Traveller[]): Promise<Env
     )
   return jobs.map(({ jobId, kind, load }) => envelope(jobId, kind, load))
 }
-
-const operationRefusals = refusals('operation', {
-  notFound: {
-    status: 404,
-    error: 'OperationNotFound',
-    says: () => 'There is no such operation, or it is not yours to see',
-  },
-})
 
 /**
  * An operator's second chance: `stuck` operations become `queued` with all their tries before them, and get new jobs.

@@ -55,5 +55,5 @@ export const retryOperations = kind({
   }),
   retry: LEDGER_RETRY,
   batch: 1,
-  refusals: { 'operation.notStuck': 409 },
+  refusals: { 'operation.notFound': 404, 'operation.notStuck': 409 },
 })

@@ -36,8 +36,9 @@ export interface QueueSystem<Name extends string, Data> {
   readonly backend: 'redis' | 'postgres'
   send(queue: Name, jobs: readonly OutgoingJob<Data>[]): Promise<void>
   fates(queue: Name, jobIds: readonly string[]): Promise<Map<string, 'live' | 'failed'>>
-  /** Begins as soon as the queue can be reached. */
-  work(queue: Name, options: WorkOptions<Data>): RunningWorker
+  /** Resolves when sending may begin: what a Redis that is still away is sent, it gets when it comes. */
+  ready(): Promise<void>
+  work(queue: Name, options: WorkOptions<Data>): Promise<RunningWorker>
   /** Jobs by state. */
   depths(queue: Name): Promise<Depths>
   reachable(): Promise<boolean>
@@ -74,6 +75,9 @@ const MAX_STALLED = 5
 const KEPT_COMPLETED = { age: 3_600, count: 1_000 }
 const KEPT_FAILED = { age: 7 * 86_400, count: 5_000 }
 
+/** A worker that lost its queue asks again this often; BullMQ's own 15 s would keep a short outage going. */
+const ASK_AGAIN_MS = 1_000
+
 /** State look-ups on their way at once when the relay asks. */
 const LOOKUPS = 32
 
@@ -103,8 +107,16 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
   }
   const workers = new Set<RunningWorker>()
 
+  /** On PostgreSQL BullMQ keeps to its first answer for ever, and a worker that got none spins on it: better not to start. */
+  const firstAnswer = async (one: { waitUntilReady(): Promise<unknown> }) => {
+    if (backend.kind === 'postgres') await one.waitUntilReady()
+  }
+
   return {
     backend: backend.kind,
+    async ready() {
+      await Promise.all([...queues.values()].map(firstAnswer))
+    },
     async send(name, jobs) {
       const queue = queueNamed(name)
       const [first] = jobs
@@ -128,7 +140,7 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
       }
       return fates
     },
-    work(name, { concurrency, handle, backoff, onError }) {
+    async work(name, { concurrency, handle, backoff, onError }) {
       const inWork = new Set<Promise<unknown>>()
       const worker = new backend.Worker(
         name,
@@ -150,6 +162,7 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
           lockDuration: LOCK_MS,
           stalledInterval: STALLED_EVERY_MS,
           maxStalledCount: MAX_STALLED,
+          runRetryDelay: ASK_AGAIN_MS,
           // Whole milliseconds: PostgreSQL's queue accepts no fractions.
           settings: { backoffStrategy: (made, _type, _error, job) => Math.round(backoff(job?.name ?? '', made)) },
         },
@@ -162,6 +175,12 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
         },
       }
       workers.add(running)
+      try {
+        await firstAnswer(worker)
+      } catch (error) {
+        void worker.close(true)
+        throw error
+      }
       return running
     },
     depths: (name) => queueNamed(name).getJobCounts('waiting', 'active', 'delayed', 'failed', 'completed'),

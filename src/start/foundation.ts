@@ -63,6 +63,7 @@ export async function layFoundation(config: Config, options: { log?: Log; clock?
       onError: (error) => log.debug({ err: error }, 'The queue is unwell'),
     })
     closers.push(() => queues.close())
+    await queues.ready()
 
     return {
       config,

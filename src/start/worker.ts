@@ -75,7 +75,7 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
   const working: RunningWorker[] = []
   for (const name of foundation.queueNames) {
     working.push(
-      queues.work(name, {
+      await queues.work(name, {
         concurrency: concurrency[name],
         handle: (job) => runJob(context, deciding, job).catch(asTheQueueKnows),
         backoff: options.backoff ?? waitOf,
