@@ -11,5 +11,17 @@ export async function emptyQueue(bursar: Deployment): Promise<void> {
     `select tablename from pg_tables where schemaname = $1 and tablename <> 'migration'`,
     [QUEUE_SCHEMA],
   )
-  await bursar.pool.query(`truncate ${rows.map(({ tablename }) => `${QUEUE_SCHEMA}.${tablename}`).join(', ')} cascade`)
+  const tables = rows.map(({ tablename }) => `${QUEUE_SCHEMA}.${tablename}`).join(', ')
+  // Workers that are at it hold locks in an order of their own: whoever is chosen to give way asks again.
+  for (let tries = 1; ; tries++) {
+    try {
+      await bursar.pool.query(`truncate ${tables} cascade`)
+      return
+    } catch (error) {
+      if ((error as { code?: string }).code !== DEADLOCK || tries === MAX_TRIES) throw error
+    }
+  }
 }
+
+const DEADLOCK = '40P01'
+const MAX_TRIES = 20
