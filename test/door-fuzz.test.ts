@@ -12,8 +12,8 @@ import { type Answer, Deployment } from './support/deployment.ts'
 
 const SEED = Number(process.env.SEED ?? randomInt(2 ** 31))
 
-/** In all, spread over the routes; FUZZ_REQUESTS asks for more. */
-const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 1_500)
+/** In all, spread over the routes, as many as are promised; FUZZ_REQUESTS asks for another number. */
+const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 10_000)
 
 /** Asked at once: one at a time would leave both cores idle. */
 const AT_ONCE = 25
