@@ -1,21 +1,16 @@
 import { platformAccount } from '../../domain/ledger/platform-accounts.ts'
-import { type IssuedTokens, issuedTokens, spendable } from '../../domain/tokens/batch.ts'
+import { type IssuedTokens, spendable } from '../../domain/tokens/batch.ts'
 import { tokenRefusals } from '../../domain/tokens/refusals.ts'
 import { deductToken } from '../../jobs/tokens.ts'
 import { covers, toJsonInteger } from '../../kit/money.ts'
 import { decide } from '../shapes/decide.ts'
-import { accountsOf } from './accounts-of.ts'
+import { namedToken } from './named-token.ts'
 
 const revenue = platformAccount('revenue', 'BUDGET')
 
 /** Hundreds of these are decided in one transaction. */
 export const tokenDeduct = decide<typeof deductToken, IssuedTokens>(deductToken, {
-  subjects: (sql, inputs) =>
-    issuedTokens(
-      sql,
-      inputs.map(({ token_id }) => token_id),
-    ),
-  accounts: accountsOf,
+  ...namedToken,
 
   decide({ input, operation, subjects, account: locked, books, now }) {
     const { account } = spendable(subjects, input.token_id, locked, now)

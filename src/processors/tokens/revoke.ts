@@ -1,20 +1,15 @@
 import { platformAccount } from '../../domain/ledger/platform-accounts.ts'
-import { closeTokens, type IssuedTokens, issuedTokens, spendable } from '../../domain/tokens/batch.ts'
+import { closeTokens, type IssuedTokens, spendable } from '../../domain/tokens/batch.ts'
 import { revokeToken } from '../../jobs/tokens.ts'
 import { amount, toJsonInteger } from '../../kit/money.ts'
 import { decide } from '../shapes/decide.ts'
-import { accountsOf } from './accounts-of.ts'
+import { namedToken } from './named-token.ts'
 
 const issuance = platformAccount('issuance', 'BUDGET')
 
 /** Decided like a deduction, under the same lock, so that the rest is returned exactly once. */
 export const tokenRevoke = decide<typeof revokeToken, IssuedTokens>(revokeToken, {
-  subjects: (sql, inputs) =>
-    issuedTokens(
-      sql,
-      inputs.map(({ token_id }) => token_id),
-    ),
-  accounts: accountsOf,
+  ...namedToken,
 
   decide({ input, operation, subjects, account: locked, books, now }) {
     const { account } = spendable(subjects, input.token_id, locked, now)
