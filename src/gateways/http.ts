@@ -7,10 +7,18 @@ export interface Answer {
   readonly body: unknown
 }
 
+/** Nothing was sent: whoever would have got it has not heard of it. */
+export class NotReached extends Fault {}
+
 /** Somebody else's HTTP service, asked with a time limit. */
 export interface Remote {
-  /** Throws a Fault when there is no answer to judge; any status is an answer. */
-  ask(request: { method: 'GET' | 'POST' | 'PUT' | 'DELETE'; path: string; body?: unknown }): Promise<Answer>
+  /** Throws a Fault when there is no answer to judge, a `NotReached` when nothing was sent; any status is an answer. */
+  ask(request: {
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+    path: string
+    body?: unknown
+    headers?: Record<string, string>
+  }): Promise<Answer>
   /** Did it answer anything but a server error within a second? Never throws. */
   reachable(path: string): Promise<boolean>
 }
@@ -36,14 +44,18 @@ export function remote(options: {
   const headers = { accept: 'application/json', ...authorization, ...options.headers }
 
   async function ask(
-    request: { method: string; path: string; body?: unknown },
+    request: { method: string; path: string; body?: unknown; headers?: Record<string, string> },
     patienceMs = timeoutMs,
   ): Promise<Answer> {
     const signal = AbortSignal.timeout(patienceMs)
     try {
       const response = await fetch(base + request.path, {
         method: request.method,
-        headers: request.body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
+        headers: {
+          ...headers,
+          ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...request.headers,
+        },
         body: request.body === undefined ? undefined : JSON.stringify(request.body),
         // Followed blindly, a redirect would carry our credentials to another host.
         redirect: 'manual',
@@ -54,7 +66,8 @@ export function remote(options: {
       if (error instanceof Fault) throw error
       if (signal.aborted) throw new Fault(`${name} did not answer within ${patienceMs} ms`)
       // Without the original error as its cause: undici's may quote the URL.
-      throw new Fault(`${name} could not be reached (${codeOf(error)})`)
+      const code = codeOf(error)
+      throw new (NOT_SENT.has(code) ? NotReached : Fault)(`${name} could not be reached (${code})`)
     }
   }
 
@@ -98,6 +111,16 @@ function parseJson(text: string): unknown {
     return undefined
   }
 }
+
+/** What goes wrong before a connection is there. */
+export const NOT_SENT: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
 
 /** The name of what went wrong underneath `fetch failed`, such as ECONNREFUSED. */
 function codeOf(error: unknown): string {
