@@ -1,40 +1,46 @@
 import { createHmac } from 'node:crypto'
 import { SignJWT } from 'jose'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import type { RouteDeclaration } from '../src/api/route.ts'
 import { newId } from '../src/kit/ids.ts'
 import { Deployment } from './support/deployment.ts'
+import { type Caller, callers, NoRule, type Owner, type Row, rowOf } from './support/matrix.ts'
+import { fixtures, type World } from './support/matrix-fixtures.ts'
 
-let bursar: Deployment
-let token: string
-let ofAlice: string
-
-beforeAll(async () => {
-  bursar = await Deployment.start()
-  token = await bursar.issue(500)
-  const { body } = await bursar.ask('POST', `/token/${token}/deduct`, { as: 'alice', body: { amount: 1 } })
-  ofAlice = body.operation_id
-  await bursar.quiet()
-})
+// Before any test is named: the routes are those that this door has.
+const bursar = await Deployment.start({ env: { TOKEN_REQUESTS_PER_MINUTE: '1000000' } })
 afterAll(() => bursar.stop())
 
-/** Callers whose credentials are good. */
-const known = ['nobody', 'user', 'service', 'operator', 'admin', 'board'] as const
-/** Callers whose credentials are not. */
+const { routes } = bursar.door.router
+const token = await bursar.issue(500)
+const ofAlice: string = (await bursar.ask('POST', `/token/${token}/deduct`, { as: 'alice', body: { amount: 1 } })).body
+  .operation_id
+await bursar.quiet()
+
+/** Callers whose credentials are no good. */
 const bad = ['expired', 'forged', 'unsigned', 'noSubject', 'oddRoles', 'wrongPassword'] as const
 
-type Known = (typeof known)[number]
-type Caller = Known | (typeof bad)[number]
+type Anybody = Caller | (typeof bad)[number]
 
 const base64 = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
+/** Who each caller is. Alice is none of them: she is whose data the others ask for. */
+const subjects: { readonly [caller in Anybody]?: string } = {
+  user: 'bob',
+  service: 'shop',
+  operator: 'olga',
+  admin: 'anna',
+}
+
 /** What each caller sends as Authorization. */
-const credentials: { readonly [caller in Caller]: () => string | undefined | Promise<string> } = {
+const credentials: { readonly [caller in Anybody]: () => string | undefined | Promise<string> } = {
   nobody: () => undefined,
-  user: () => bearer({ sub: 'bob' }),
-  service: () => bearer({ sub: 'shop', roles: ['service'] }),
-  operator: () => bearer({ sub: 'olga', roles: ['operator'] }),
-  admin: () => bearer({ sub: 'anna', roles: ['admin'] }),
+  user: () => bearer({ sub: subjects.user }),
+  service: () => bearer({ sub: subjects.service, roles: ['service'] }),
+  operator: () => bearer({ sub: subjects.operator, roles: ['operator'] }),
+  admin: () => bearer({ sub: subjects.admin, roles: ['admin'] }),
   board: () => `Basic ${Buffer.from(`operator:${bursar.config.board.password.reveal()}`).toString('base64')}`,
   expired: () => bearer({ sub: 'anna', roles: ['admin'], exp: Math.floor(Date.now() / 1_000) - 1 }),
   forged: () => bearer({ sub: 'anna', roles: ['admin'] }, 'somebody-else’s-secret-of-32-characters'),
@@ -50,131 +56,146 @@ async function bearer(claims: Record<string, unknown>, secret = bursar.config.jw
   return `Bearer ${await jwt.sign(new TextEncoder().encode(secret))}`
 }
 
-interface Row {
-  /** A request that is fine but for its caller. Made anew for each, because some can be made only once. */
-  readonly request: () => { path: string; body?: unknown } | Promise<{ path: string; body?: unknown }>
-  /** What each caller with good credentials gets. */
-  readonly answers: { readonly [caller in Known]: number }
+async function authorization(caller: Anybody): Promise<Record<string, string>> {
+  const credential = await credentials[caller]()
+  return credential === undefined ? {} : { Authorization: credential }
 }
 
-/** The same for every bearer token and for nobody. The board's password opens the board, and nothing else. */
-const open = (status: number): Row['answers'] => ({
-  nobody: status,
-  user: status,
-  service: status,
-  operator: status,
-  admin: status,
-  board: 401,
-})
-
-const operators = (status: number): Row['answers'] => ({
-  nobody: 401,
-  user: 403,
-  service: 403,
-  operator: status,
-  admin: status,
-  board: 401,
-})
-
-/** Every route, and who may ask it. A route without a row fails. */
-const matrix: { readonly [route: string]: Row } = {
-  'POST /token': {
-    request: () => ({ path: '/token', body: { budget: 1, voice_id: 'voice_access' } }),
-    answers: open(202),
-  },
-  'POST /token/{token_id}/deduct': {
-    request: () => ({ path: `/token/${token}/deduct`, body: { amount: 1 } }),
-    answers: open(202),
-  },
-  'DELETE /token/{token_id}': {
-    request: async () => ({ path: `/token/${await bursar.issue(1, `voice_${newId()}`)}` }),
-    answers: open(202),
-  },
-  'GET /balance/{token_id}': { request: () => ({ path: `/balance/${token}` }), answers: open(200) },
-  'GET /token/{token_id}/report': { request: () => ({ path: `/token/${token}/report` }), answers: open(200) },
-  'GET /token/{token_id}/transactions': {
-    request: () => ({ path: `/token/${token}/transactions` }),
-    answers: open(200),
-  },
-  'GET /api/v1/operations/{id}': {
-    request: () => ({ path: `/api/v1/operations/${ofAlice}` }),
-    answers: { nobody: 404, user: 404, service: 404, operator: 200, admin: 200, board: 401 },
-  },
-  'GET /api/v1/operations': {
-    request: () => ({ path: '/api/v1/operations' }),
-    answers: { nobody: 401, user: 200, service: 200, operator: 200, admin: 200, board: 401 },
-  },
-  'POST /api/v1/operations/{id}/retry': {
-    request: () => ({ path: `/api/v1/operations/${ofAlice}/retry` }),
-    answers: operators(202),
-  },
-  'GET /health': { request: () => ({ path: '/health' }), answers: open(200) },
-  'GET /metrics': { request: () => ({ path: '/metrics' }), answers: { ...operators(200), board: 200 } },
-  'GET /openapi.json': { request: () => ({ path: '/openapi.json' }), answers: open(200) },
-  'GET /docs': { request: () => ({ path: '/docs' }), answers: open(200) },
+/** The caller's own data; alice's when it is another's, and when the caller can own none. */
+async function worldOf(caller: Anybody, owner: Owner): Promise<World> {
+  const subject = subjects[caller]
+  if (owner === 'own' && subject !== undefined) return { bursar, subject, owner: await authorization(caller) }
+  if (owner === 'own' && caller === 'nobody') return { bursar, subject: undefined, owner: {} }
+  return { bursar, subject: 'alice', owner: { Authorization: await bearer({ sub: 'alice' }) } }
 }
 
-/** Doors that are not in the document: the board with its assets and its own API, and the files of the reference. */
-const undocumented: { readonly [route: string]: Row['answers'] } = {
-  'GET /admin/queues': { ...operators(200), board: 200 },
-  'GET /admin/queues/': { ...operators(200), board: 200 },
-  'GET /admin/queues/queue/ledger': { ...operators(200), board: 200 },
-  'GET /admin/queues/static/favicon.ico': { ...operators(200), board: 200 },
-  'GET /admin/queues/api/queues': { ...operators(200), board: 200 },
-  'GET /admin/queues/api/job-schedulers': { ...operators(200), board: 200 },
-  'PUT /admin/queues/api/queues/resume': { ...operators(200), board: 200 },
-  'GET /docs/swagger-ui.css': { ...open(200), board: 200 },
-  'GET /docs/start.js': { ...open(200), board: 200 },
+/** A request to a route that is fine but for its caller. */
+async function askAbout({ declared, fixture }: Row, caller: Anybody, owner: Owner) {
+  const world = await worldOf(caller, owner)
+  const [params = {}, query, body] = await Promise.all(
+    ([fixture.params, fixture.query, fixture.body] as const).map((made) =>
+      typeof made === 'function' ? made(world) : made,
+    ),
+  )
+  const path = declared.path.replaceAll(/\{(\w+)\}/g, (_, name) => (params as Record<string, string>)[name] ?? '')
+  const search = query === undefined ? '' : `?${new URLSearchParams(query as Record<string, string>)}`
+  const before = await accepted()
+  const answer = await ask(declared.method.toUpperCase(), path + search, caller, body)
+  return { answer, accepted: (await accepted()) - before }
 }
 
-async function ask(method: string, path: string, caller: Caller, body?: unknown) {
-  const authorization = await credentials[caller]()
-  return bursar.ask(method, path, {
-    ...(body === undefined ? {} : { body }),
-    headers: authorization === undefined ? {} : { Authorization: authorization },
-  })
+async function ask(method: string, path: string, caller: Anybody, body?: unknown) {
+  return bursar.ask(method, path, { ...(body === undefined ? {} : { body }), headers: await authorization(caller) })
 }
 
-test('every route has its row', () => {
-  const routes = bursar.door.router.routes.map(({ method, path }) => `${method.toUpperCase()} ${path}`)
-  expect(routes.toSorted()).toEqual(Object.keys(matrix).toSorted())
-})
-
-describe.each(Object.entries(matrix))('%s', (route, { request, answers }) => {
-  const method = route.split(' ')[0] ?? ''
-
-  test.each(known)('asked by %s', async (caller) => {
-    const { path, body } = await request()
-    const answer = await ask(method, path, caller, body)
-    expect(answer.status, JSON.stringify(answer.body)).toBe(answers[caller])
-    if (answer.status === 401)
-      expect(answer.headers.get('www-authenticate')).toBe(route === 'GET /metrics' ? BASIC : 'Bearer')
-  })
-
-  test('asked with credentials that are no good: 401, whatever the route, and the body says why', async () => {
-    const { path, body } = await request()
-    for (const caller of bad) {
-      const answer = await ask(method, path, caller, body)
-      expect([caller, answer.status, answer.body.code]).toEqual([caller, 401, 'access.unauthenticated'])
-      expect(answer.body.message).toMatch(/Authorization: Bearer/)
-    }
-  })
-})
+async function accepted(): Promise<number> {
+  return (await bursar.pool.query('select count(*)::int from operation')).rows[0].count
+}
 
 const BASIC = 'Basic realm="Bursar", charset="UTF-8"'
 
-describe.each(Object.entries(undocumented))('%s', (route, answers) => {
-  const [method = '', path = ''] = route.split(' ')
+describe.each(routes.map((declared) => ({ name: `${declared.method.toUpperCase()} ${declared.path}`, declared })))(
+  '$name',
+  ({ declared }) => {
+    const row = rowOf(declared)
 
-  test.each(known)('asked by %s', async (caller) => {
+    test.each(row.cells)('asked by $caller about $owner data: $status', async ({ caller, owner, status }) => {
+      const { answer, accepted } = await askAbout(row, caller, owner)
+      expect(answer.status, JSON.stringify(answer.body)).toBe(status)
+      // What is refused is not done all the same.
+      expect(accepted).toBe(status === 202 ? 1 : 0)
+      if (status === 401) expect(answer.headers.get('www-authenticate')).toBe(declared.basic ? BASIC : 'Bearer')
+      if (status >= 400) expect(answer.body.code).toMatch(/^access\.(unauthenticated|forbidden)$|\.notFound$/)
+    })
+
+    test.each(bad)('asked by somebody %s: 401, whatever the route, and the body says why', async (caller) => {
+      const { answer, accepted } = await askAbout(row, caller, 'other')
+      expect([answer.status, answer.body.code, accepted]).toEqual([401, 'access.unauthenticated', 0])
+      expect(answer.body.message).toMatch(/Authorization: Bearer/)
+    })
+  },
+)
+
+/** Doors that are not in the document: the board with its assets and its own API, and the files of the reference. */
+const undocumented: { readonly [route: string]: 'anyone' | 'operators' } = {
+  'GET /admin/queues': 'operators',
+  'GET /admin/queues/': 'operators',
+  'GET /admin/queues/queue/ledger': 'operators',
+  'GET /admin/queues/static/favicon.ico': 'operators',
+  'GET /admin/queues/api/queues': 'operators',
+  'GET /admin/queues/api/job-schedulers': 'operators',
+  'PUT /admin/queues/api/queues/resume': 'operators',
+  'GET /docs/swagger-ui.css': 'anyone',
+  'GET /docs/start.js': 'anyone',
+}
+
+describe.each(Object.entries(undocumented))('%s', (route, access) => {
+  const [method = '', path = ''] = route.split(' ')
+  const allowed: readonly Caller[] = access === 'anyone' ? callers : ['operator', 'admin', 'board']
+
+  test.each(callers)('asked by %s', async (caller) => {
     const { status, headers } = await ask(method, path, caller)
-    expect(status === 204 ? 200 : status).toBe(answers[caller])
+    const refused = caller === 'nobody' ? 401 : 403
+    expect(status === 204 ? 200 : status).toBe(allowed.includes(caller) ? 200 : refused)
     if (status === 401) expect(headers.get('www-authenticate')).toBe(BASIC)
   })
 
   test('asked with credentials that are no good', async () => {
-    const wanted = path.startsWith('/docs') ? 200 : 401
+    const wanted = access === 'anyone' ? 200 : 401
     for (const caller of bad) expect([caller, (await ask(method, path, caller)).status]).toEqual([caller, wanted])
+  })
+})
+
+describe('The matrix', () => {
+  const declared: RouteDeclaration = {
+    method: 'get',
+    path: '/odd',
+    tag: 'Odd',
+    summary: 'Odd',
+    access: 'anyone',
+    answers: { 200: { says: 'Done' } },
+  }
+
+  test('has no room for a route without a rule, or with data that nobody knows of', () => {
+    expect(rowOf(declared, {}).cells).toHaveLength(callers.length)
+    const odd: Partial<RouteDeclaration>[] = [
+      { access: undefined as never },
+      { access: [] },
+      { access: ['everybody' as never] },
+      { path: '/odd/{id}' },
+      { query: z.object({ user_id: z.string() }) },
+      { method: 'post', body: z.object({ amount: z.int() }) },
+    ]
+    for (const more of odd) expect(() => rowOf({ ...declared, ...more }, {})).toThrow(NoRule)
+    const params = { id: '1' }
+    expect(() => rowOf({ ...declared, path: '/odd/{id}' }, { 'GET /odd/{id}': { params } })).toThrow(NoRule)
+  })
+
+  test('knows by the rule who is refused', () => {
+    const statuses = (more: Partial<RouteDeclaration>) =>
+      Object.fromEntries(rowOf({ ...declared, ...more }, {}).cells.map(({ caller, status }) => [caller, status]))
+    const all = { nobody: 200, user: 200, service: 200, operator: 200, admin: 200, board: 401 }
+    expect(statuses({})).toEqual(all)
+    expect(statuses({ access: 'caller' })).toEqual({ ...all, nobody: 401 })
+    expect(statuses({ access: ['user'] })).toEqual({ ...all, nobody: 401, operator: 403 })
+    const admins = { ...all, nobody: 401, user: 403, service: 403, operator: 403 }
+    expect(statuses({ access: ['admin'] })).toEqual(admins)
+    expect(statuses({ access: ['operator'], basic: true })).toEqual({ ...admins, operator: 200, board: 200 })
+  })
+
+  test('has every route: what the app answers is declared, or is listed here as undocumented', () => {
+    const known = new Set(
+      routes.map(({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
+    )
+    const others = bursar.door.app.routes
+      .filter(({ method, path }) => method !== 'ALL' && !known.has(`${method} ${path}`))
+      .map(({ path }) => path)
+    expect(others.filter((path) => path !== '/docs/:file' && !path.startsWith('/admin/queues'))).toEqual([])
+  })
+
+  test('has no line for a route that there is no more', () => {
+    const names = routes.map(({ method, path }) => `${method.toUpperCase()} ${path}`)
+    expect(Object.keys(fixtures).filter((route) => !names.includes(route))).toEqual([])
   })
 })
 

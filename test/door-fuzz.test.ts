@@ -1,192 +1,258 @@
-import { randomInt, randomUUID } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { errorSchema } from '../src/api/errors.ts'
-import { type Answer, Deployment } from './support/deployment.ts'
+import { Deployment } from './support/deployment.ts'
+import { type Bytes, bytesTo } from './support/fuzz-bytes.ts'
+import {
+  type Ammunition,
+  anyShot,
+  bytesOf,
+  described,
+  isAnotherPath,
+  mayChange,
+  type Shot,
+  validShot,
+} from './support/fuzz-requests.ts'
+import { exchange, Wire, type WireAnswer } from './support/fuzz-wire.ts'
+import { type DocumentedRoute, errorMistakes, OpenApi } from './support/openapi.ts'
 
 /*
- * Whatever is sent to any route of our own document: never a 5xx, always a status that the document names for the route,
- * and every refusal has the one body. A failure prints the seed; SEED=… repeats it.
+ * Requests of every kind, made from our own OpenAPI document and sent to every route in it. Whatever is sent: no 5xx, no
+ * change of state by what was refused, and an answer that the document describes. A failure prints the seed and the
+ * smallest request that was found; BURSAR_FUZZ_SEED repeats it, BURSAR_FUZZ_REQUESTS sends more or fewer.
  */
 
-const SEED = Number(process.env.SEED ?? randomInt(2 ** 31))
+const SEED = Number(process.env.BURSAR_FUZZ_SEED ?? randomInt(2 ** 31))
 
-/** In all, spread over the routes, as many as are promised; FUZZ_REQUESTS asks for another number. */
-const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 10_000)
+/** In all, spread over the tests below: as many as are promised. */
+const REQUESTS = Number(process.env.BURSAR_FUZZ_REQUESTS ?? 10_000)
 
 /** Asked at once: one at a time would leave both cores idle. */
 const AT_ONCE = 25
 
-const OpenApi = z.object({
-  paths: z.record(
-    z.string(),
-    z.record(
-      z.string(),
-      z.object({
-        parameters: z.array(z.object({ name: z.string(), in: z.enum(['path', 'query', 'header']) })).default([]),
-        requestBody: z
-          .object({
-            content: z.object({
-              'application/json': z.object({ schema: z.object({ properties: z.record(z.string(), z.unknown()) }) }),
-            }),
-          })
-          .optional(),
-        responses: z.record(z.string(), z.unknown()),
-      }),
-    ),
-  ),
-})
+/** For looking for a smaller request that fails like the first. */
+const SHRINKING_MS = 10_000
 
-interface Route {
-  readonly method: string
-  readonly path: string
-  readonly query: readonly string[]
-  readonly fields: readonly string[]
-  readonly statuses: readonly string[]
-}
+const TIMEOUT_MS = 60_000 + 10 * REQUESTS
 
 let bursar: Deployment
-let routes: Route[]
-let token: string
-let doomed: string
-let operation: string
+let wire: Wire
+let document: OpenApi
+let ammunition: Ammunition
+let credentials: Record<string, string>
+let sent = 0
 
 beforeAll(async () => {
-  bursar = await Deployment.start()
-  token = await bursar.issue(500)
-  doomed = await bursar.issue(5)
-  const { body } = await bursar.ask('POST', `/token/${token}/deduct`, { body: { amount: 1 } })
-  operation = body.operation_id
-  const document = OpenApi.parse((await bursar.get('/openapi.json')).body)
-  routes = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { parameters, requestBody, responses }]) => ({
-      method: method.toUpperCase(),
-      path,
-      query: parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name),
-      fields: Object.keys(requestBody?.content['application/json'].schema.properties ?? {}),
-      statuses: Object.keys(responses),
+  bursar = await Deployment.start({ env: { TOKEN_REQUESTS_PER_MINUTE: '1000000' } })
+  wire = new Wire(bursar.door.url, AT_ONCE)
+  document = new OpenApi((await bursar.get('/openapi.json')).body)
+  const token = await bursar.issue(500)
+  const { body: issued } = await bursar.do('POST', '/token', { budget: 300, voice_id: 'voice_2' })
+  const { body: deducted } = await bursar.ask('POST', `/token/${token}/deduct`, { body: { amount: 1 }, as: 'fuzz' })
+  ammunition = {
+    document,
+    existing: { token_id: [token, issued.token_id, issued.token], id: [deducted.operation_id] },
+    callers: ['user', 'service', 'operator', 'admin'],
+  }
+  credentials = Object.fromEntries(
+    await Promise.all(
+      (['user', 'service', 'operator', 'admin'] as const).map(async (role) => [
+        role,
+        `Bearer ${await bursar.jwt('fuzz', [role])}`,
+      ]),
+    ),
+  )
+  await bursar.quiet()
+})
+afterAll(async () => {
+  wire.close()
+  await bursar.stop()
+})
+
+/** Routes by how much there is to get wrong. */
+const ofEveryRoute = (shot: (route: DocumentedRoute) => fc.Arbitrary<Shot>): fc.Arbitrary<Shot> =>
+  fc.oneof(
+    ...document.routes.map((route) => ({
+      weight: 1 + route.parameters.length + (route.body === undefined ? 0 : 6),
+      arbitrary: shot(route),
     })),
   )
-})
-afterAll(() => bursar.stop())
 
-const odd = fc.constantFrom(
-  '',
-  '0',
-  '-1',
-  'null',
-  '%',
-  '%00',
-  '..',
-  '%2e%2e%2f',
-  "'",
-  '{{7*7}}',
-  '💸',
-  '4242424242424242',
-  '00000000-0000-4000-8000-000000000000',
-  '9'.repeat(40),
-  'x'.repeat(3_000),
-)
-const text = fc.oneof(odd, fc.string({ unit: 'binary', maxLength: 40 }), fc.string({ maxLength: 600 }))
-const number = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(0, -0, 1, 2 ** 53, 1e308, -1, 0.1))
-const value = fc.oneof(
-  { weight: 3, arbitrary: text },
-  { weight: 3, arbitrary: number },
-  { weight: 2, arbitrary: fc.integer({ min: 1, max: 5 }) },
-  { weight: 2, arbitrary: fc.jsonValue({ maxDepth: 4 }) },
-)
-
-/** A body that is nearly right, one that is anything, or bytes that are no JSON at all. */
-const bodyOf = ({ fields }: Route) =>
-  fc.oneof(
-    {
-      weight: 6,
-      arbitrary: fc.record(Object.fromEntries(fields.map((field) => [field, value])), { requiredKeys: [] }).map(json),
-    },
-    { weight: 2, arbitrary: fc.jsonValue().map(json) },
-    { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 100 }) },
-    { weight: 1, arbitrary: fc.constantFrom('', '{', '[[[[', '{"a":1,"a":2}', '{"__proto__":1}', '[]', 'null') },
-  )
-const json = (any: unknown): string => JSON.stringify(any)
-
-const headers = fc.record(
-  {
-    Prefer: fc.constantFrom('wait=1', 'wait=0', 'wait=x', 'wait="', ',;=', 'respond-async'),
-    'Idempotency-Key': fc.constantFrom('a', '""', '"', 'k'.repeat(300), randomUUID()),
-    'Content-Type': fc.constantFrom('application/json', 'text/plain', '', 'application/json;;;'),
-    'X-Request-Id': fc.constantFrom('a', '💸'.normalize('NFKD').length.toString(), 'x'.repeat(500)),
-    'X-Forwarded-For': fc.constantFrom('::1', 'a, b, c', ',,,', '999.1.1.1'),
-    Authorization: fc.constantFrom('Bearer', 'Bearer x', 'Basic eDp5', 'Bearer a.b.c', 'Digest x', '   '),
-  },
-  { requiredKeys: [] },
-)
-
-const caller = fc.constantFrom(undefined, 'user', 'service', 'operator', 'admin')
-
-const segment = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom('token', 'operation') },
-  { weight: 4, arbitrary: text },
-)
-
-const requestOf = (route: Route) =>
-  fc.record({
-    route: fc.constant(route),
-    segment,
-    query: fc.record(Object.fromEntries(route.query.map((name) => [name, text])), { requiredKeys: [] }),
-    body: bodyOf(route),
-    headers,
-    caller,
+/** Sends so many requests and checks each answer. What fails is made smaller, and told with its seed. */
+async function expectOf(
+  shots: fc.Arbitrary<Shot>,
+  share: number,
+  check: (shot: Shot, answer: WireAnswer) => void,
+): Promise<void> {
+  let failed: { at: number; error: unknown } | undefined
+  const together = fc.array(shots, { minLength: AT_ONCE, maxLength: AT_ONCE })
+  const property = fc.asyncProperty(together, async (shots) => {
+    fc.pre(failed === undefined || performance.now() - failed.at < SHRINKING_MS)
+    try {
+      await Promise.all(shots.map(async (shot) => check(shot, await ask(shot))))
+    } catch (error) {
+      failed = { at: failed?.at ?? performance.now(), error }
+      throw error
+    }
   })
-
-type Request = Parameters<Parameters<ReturnType<typeof requestOf>['map']>[0]>[0]
-
-function send({ route, segment, query, body, headers, caller }: Request): Promise<Answer> {
-  const written =
-    segment === 'operation' ? operation : segment !== 'token' ? segment : route.method === 'DELETE' ? doomed : token
-  const path = route.path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(written.toWellFormed()))
-  const search = new URLSearchParams(
-    Object.entries(query).map(([name, text]): [string, string] => [name, String(text).toWellFormed()]),
-  )
-  const bodyless = route.method === 'GET'
-  return bursar.ask(route.method, `${path}${search.size > 0 ? `?${search}` : ''}`, {
-    ...(bodyless ? {} : { body: body.toWellFormed() }),
-    ...(caller === undefined ? {} : { as: 'fuzz', roles: [caller] }),
-    headers,
-  })
+  await fc.check(property, { seed: SEED, numRuns: Math.ceil((REQUESTS * share) / AT_ONCE) })
+  if (failed !== undefined) throw failed.error
 }
 
-/** A path that holds nothing where its parameter should be, or a dot, is another path: it may be nobody's, or another route's. */
-const isAnotherPath = ({ route, segment }: Request): boolean =>
-  route.path.includes('{') && /^(|\.{1,2}|.*[/\\].*)$/.test(segment)
+async function ask(shot: Shot): Promise<WireAnswer> {
+  sent += 1
+  try {
+    return await wire.send(bytesOf(shot, credentials))
+  } catch (error) {
+    fail(shot, String(error))
+  }
+}
 
-function expectProper(request: Request, { status, headers, body }: Answer): void {
-  const { route, ...sent } = request
-  const what = `${route.method} ${route.path} ${json(sent).slice(0, 2_000)} → ${status} ${json(body).slice(0, 300)}`
-  expect(status, what).toBeLessThan(500)
-  expect(headers.get('x-request-id'), what).not.toBeNull()
-  if (status >= 400) expect(errorSchema.strict().safeParse(body).success, what).toBe(true)
-  if (!isAnotherPath(request)) expect(route.statuses, what).toContain(String(status))
+/** What holds for every answer to whatever request. Words are made only for what does not: there are thousands. */
+function expectProper(shot: Shot, { status, headers, body }: WireAnswer): void {
+  const type = headers.get('content-type') ?? ''
+  const mistakes = isAnotherPath(shot)
+    ? errorMistakes(status, body)
+    : document.mistakesIn(shot.route, { status, type, body })
+  if (status >= 500) mistakes.push('a failure of ours')
+  if (!headers.has('x-request-id')) mistakes.push('no request id')
+  if (mistakes.length > 0) fail(shot, `${status} ${JSON.stringify(body).slice(0, 500)}: ${mistakes.join('; ')}`)
+}
+
+function fail(shot: Shot, what: string): never {
+  throw new Error(`${described(shot)} → ${what} (BURSAR_FUZZ_SEED=${SEED})`)
+}
+
+/** Every row of every table; not the counts of the limits, which every request moves. */
+async function state(): Promise<Record<string, unknown>> {
+  const { rows: tables } = await bursar.pool.query(
+    `select table_name as name from information_schema.tables
+     where table_schema = 'public' and table_type = 'BASE TABLE' and table_name <> 'rate_limit'`,
+  )
+  const found: Record<string, unknown> = {}
+  for (const { name } of tables) {
+    const { rows } = await bursar.pool.query(
+      `select count(*)::int as rows, md5(string_agg(t::text, E'\\n' order by t::text)) as digest from ${name} t`,
+    )
+    found[name] = rows[0]
+  }
+  return found
+}
+
+/** Ids of the operations that callers were told of. */
+const promised = new Set<string>()
+
+function remember({ route }: Shot, { headers, body }: WireAnswer): void {
+  const id =
+    headers.get('operation-id') ?? (route.method === 'GET' ? undefined : Accepted.safeParse(body).data?.operation_id)
+  if (id !== undefined) promised.add(id)
+}
+
+const Accepted = z.object({ operation_id: z.string() })
+
+test(
+  `what only asks, and what the document does not allow, changes nothing (seed ${SEED})`,
+  async () => {
+    await bursar.quiet()
+    const before = await state()
+    const harmless = ofEveryRoute((route) => anyShot(ammunition, route).filter((shot) => !mayChange(document, shot)))
+    await expectOf(harmless, 0.65, (shot, answer) => {
+      expectProper(shot, answer)
+      if (shot.route.method !== 'GET' && answer.status < 400) fail(shot, `${answer.status}: taken`)
+    })
+    expect(await state()).toEqual(before)
+  },
+  TIMEOUT_MS,
+)
+
+test(
+  `what the document allows is never called invalid (seed ${SEED})`,
+  async () => {
+    await expectOf(
+      ofEveryRoute((route) => validShot(ammunition, route)),
+      0.05,
+      (shot, answer) => {
+        expectProper(shot, answer)
+        remember(shot, answer)
+        const { data: error } = z.object({ code: z.string(), detail: z.unknown() }).safeParse(answer.body)
+        // Sixteen digits that happen to be a card number's are refused by what they are, not by their form.
+        if (error?.code.startsWith('request.') && error.code !== 'request.rawCardData')
+          fail(shot, JSON.stringify(answer.body))
+      },
+    )
+  },
+  TIMEOUT_MS,
+)
+
+test(
+  `every change has its operation, and every operation its promise (seed ${SEED})`,
+  async () => {
+    await bursar.quiet()
+    const known = await idsIn('operation', 'id')
+    await expectOf(
+      ofEveryRoute((route) => anyShot(ammunition, route)),
+      0.25,
+      (shot, answer) => {
+        expectProper(shot, answer)
+        remember(shot, answer)
+      },
+    )
+    await bursar.quiet()
+    const all = new Set([...known, ...promised])
+    expect(await idsIn('operation', 'id')).toEqual(all)
+    const { rows: tables } = await bursar.pool.query(
+      `select table_name as name from information_schema.columns where table_schema = 'public' and column_name = 'operation_id'`,
+    )
+    expect(tables.length).toBeGreaterThan(2)
+    for (const { name } of tables)
+      expect(
+        [...(await idsIn(name, 'operation_id'))].filter((id) => !all.has(id)),
+        name,
+      ).toEqual([])
+    const { rows: unearned } = await bursar.pool.query(
+      `select operation_id from transfer join operation on operation.id = operation_id where status <> 'succeeded'`,
+    )
+    expect(unearned).toEqual([])
+  },
+  TIMEOUT_MS,
+)
+
+async function idsIn(table: string, column: string): Promise<Set<string>> {
+  const { rows } = await bursar.pool.query(`select ${column} as id from ${table}`)
+  return new Set(rows.map(({ id }) => id))
 }
 
 test(
-  `nothing that is sent brings a route down (SEED=${SEED})`,
+  `bytes that are hardly HTTP are refused or understood, and change nothing (seed ${SEED})`,
   async () => {
-    // What takes a body has the most to get wrong.
-    const any = fc.oneof(
-      ...routes.map((route) => ({ weight: route.fields.length > 0 ? 6 : 2, arbitrary: requestOf(route) })),
-    )
-    const requests = fc.sample(any, { seed: SEED, numRuns: REQUESTS })
-    for (let at = 0; at < requests.length; at += AT_ONCE) {
-      const together = requests.slice(at, at + AT_ONCE)
-      await Promise.all(together.map(async (request) => expectProper(request, await send(request))))
-    }
-    expect(new Set(requests.map(({ route }) => route.method + route.path)).size).toBe(routes.length)
-
     await bursar.quiet()
-    expect((await bursar.pool.query(`select kind, error from operation where status = 'stuck'`)).rows).toEqual([])
-    await bursar.expectCleanBooks()
-    expect(bursar.logged.filter((line) => line.includes('"level":"error"'))).toEqual([])
+    const before = await state()
+    const all = fc.sample(bytesTo(document.routes), { seed: SEED, numRuns: Math.ceil(REQUESTS * 0.05) })
+    for (let at = 0; at < all.length; at += AT_ONCE) await Promise.all(all.slice(at, at + AT_ONCE).map(expectRefusal))
+    sent += all.length
+    expect(await state()).toEqual(before)
   },
-  30_000 + 20 * REQUESTS,
+  TIMEOUT_MS,
 )
+
+async function expectRefusal({ what, bytes, hangUp }: Bytes): Promise<void> {
+  const answers = (await exchange(bursar.door.url, bytes, { hangUp })).filter(({ status }) => status !== 100)
+  // Whoever goes away may be gone before the answer.
+  if (!hangUp) expect(answers.length, what).toBeGreaterThan(0)
+  for (const { status, headers, body } of answers) {
+    const seen = `${what} → ${status} ${JSON.stringify(body).slice(0, 300)}`
+    expect(status, seen).toBeLessThan(500)
+    if (headers.has('x-request-id')) expect(errorMistakes(status, body), seen).toEqual([])
+    // What Node's parser refuses never came to us: it says its status, and closes.
+    else expect([status >= 400, headers.get('connection'), body], seen).toEqual([true, 'close', ''])
+  }
+}
+
+test('and after all of it the books are clean, nothing is stuck, and nobody had to be told of an error', async () => {
+  expect(sent).toBeGreaterThanOrEqual(REQUESTS)
+  await bursar.quiet()
+  expect((await bursar.pool.query(`select kind, error from operation where status = 'stuck'`)).rows).toEqual([])
+  await bursar.expectCleanBooks()
+  expect(bursar.logged.filter((line) => line.includes('"level":"error"'))).toEqual([])
+})

@@ -2,24 +2,25 @@ import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
-import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Job, Queue } from 'bullmq'
-import type { Context } from 'hono'
+import { type Context, Hono } from 'hono'
 import { contextStorage, getContext } from 'hono/context-storage'
 import type { JobData } from '../jobs/envelope.ts'
 import type { Intake } from '../jobs/intake.ts'
 import type { QueueName } from '../jobs/kind.ts'
 import { refusals } from '../kit/refusal.ts'
 import { type Authenticator, requireRole } from './access.ts'
+import { doorRefusals } from './door-refusals.ts'
 import { BASIC_CHALLENGE } from './errors.ts'
 import { addHeader, headerOf } from './reply.ts'
-import type { Env } from './route.ts'
+import type { Env, RouterParts } from './route.ts'
 
 const BASE = '/admin/queues'
 
 /** What a queue is for, where the board shows it. */
 const descriptions: { readonly [name in QueueName]: string } = {
   ledger: 'Work that waits only for our own database',
+  inbound: 'Webhooks that came in, to be looked up at their gateways',
   gateways: 'Work that waits for somebody else’s answer: gateways, the voice service',
   outbound: 'What we send and nobody waits for, such as records to a vault',
 }
@@ -52,26 +53,29 @@ const boardRefusals = refusals('board', {
   },
 })
 
-/** The board, for operators. */
+/** The board, for operators. An app of its own: it needs Hono's middleware, which all other routes do without. */
 export function board(
-  app: OpenAPIHono<Env>,
+  { app: door, attend }: RouterParts,
   parts: { queues: readonly Queue[]; intake: Intake; authenticator: Authenticator },
 ): void {
-  // For what BASE/* matches, which is BASE itself, too.
-  app.use(`${BASE}/*`, contextStorage(), async (c, next) => {
-    c.set('route', BASE)
-    c.set('challenge', BASIC_CHALLENGE)
-    addHeader(c, 'Content-Security-Policy', CSP)
-    const caller = await parts.authenticator.authenticate(headerOf(c, 'authorization'), { basic: true })
-    c.set('caller', requireRole(caller, 'operator'))
-    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') {
-      // A browser sends the password along whichever page asks.
-      if (isFromAnotherSite(c)) throw boardRefusals.otherSite()
-      if (!PERMITTED.test(c.req.path.slice(BASE.length))) throw boardRefusals.notPermitted()
-    }
-    await next()
-    if (c.res.headers.get('content-type')?.startsWith('text/html')) c.res = await withPlainAddress(c.res)
-  })
+  const app = new Hono<Env>()
+  app.use(contextStorage(), (c, next) =>
+    attend(c, async () => {
+      c.set('route', BASE)
+      c.set('challenge', BASIC_CHALLENGE)
+      addHeader(c, 'Content-Security-Policy', CSP)
+      const caller = await parts.authenticator.authenticate(headerOf(c, 'authorization'), { basic: true })
+      c.set('caller', requireRole(caller, 'operator'))
+      if (c.req.method !== 'GET' && c.req.method !== 'HEAD') {
+        // A browser sends the password along whichever page asks.
+        if (isFromAnotherSite(c)) throw boardRefusals.otherSite()
+        if (!PERMITTED.test(c.req.path.slice(BASE.length))) throw boardRefusals.notPermitted()
+      }
+      await next()
+      if (c.res.headers.get('content-type')?.startsWith('text/html')) c.res = await withPlainAddress(c.res)
+      return c.res
+    }),
+  )
   const server = new HonoAdapter(serveStatic)
   server.setBasePath(BASE)
   createBullBoard({
@@ -79,15 +83,23 @@ export function board(
     serverAdapter: server as never,
     options: { uiConfig: { boardTitle: 'Bursar', hideRedisDetails: true } },
   })
-  // Its own would tell what broke; ours logs that.
-  server.setErrorHandler((error: Error) => {
+  // Hono's and the board's own would tell what broke; ours logs that.
+  const passOn = (error: Error) => {
     throw error
-  })
+  }
+  app.onError(passOn)
+  server.setErrorHandler(passOn)
   app.get(`${BASE}/`, (c) => c.redirect(BASE))
   app.get(`${BASE}/plain-address.js`, (c) =>
     c.body(PLAIN_ADDRESS, 200, { 'Content-Type': 'text/javascript; charset=utf-8' }),
   )
-  app.route(BASE, server.registerPlugin() as never)
+  app.notFound(() => {
+    throw doorRefusals.notFound()
+  })
+  const pages = server.registerPlugin() as unknown as Hono<Env>
+  pages.onError(passOn)
+  app.route(BASE, pages)
+  door.mount(BASE, app.fetch, { replaceRequest: false })
 }
 
 const withPlainAddress = async (page: Response): Promise<Response> =>

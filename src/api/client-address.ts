@@ -38,6 +38,7 @@ const WITH_PORT = /^([\d.]+):\d+$/
 
 /** One spelling for each address; undefined if it is none. An IPv4 address mapped into IPv6 is the IPv4 address. */
 function normalized(written: string | undefined): string | undefined {
+  if (written !== undefined && isIP(written) === 4) return written
   const trimmed = written?.trim() ?? ''
   const bare = (BRACKETED.exec(trimmed) ?? WITH_PORT.exec(trimmed))?.[1] ?? trimmed
   const [address = ''] = bare.split('%')

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { z } from '@hono/zod-openapi'
+import { doorRefusals } from './door-refusals.ts'
 import { reply } from './reply.ts'
 import type { Env, Router } from './route.ts'
 
@@ -77,12 +78,14 @@ export function docsRoutes(router: Router, app: OpenAPIHono<Env>, version: strin
     },
     ({ c }) => c.html(PAGE, 200, { 'Content-Security-Policy': CSP }),
   )
-  app.get('/docs/:file', async (c, next) => {
-    const file = c.req.param('file')
-    if (file === 'start.js') return c.body(START, 200, { 'Content-Type': 'text/javascript; charset=utf-8' })
-    const type = FILES[file]
-    if (type === undefined) return next()
-    const bytes = await readFile(join(ASSETS, file))
-    return c.body(bytes, 200, { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' })
-  })
+  app.get('/docs/:file', (c) =>
+    router.parts.attend(c, async () => {
+      const file = c.req.param('file')
+      if (file === 'start.js') return c.body(START, 200, { 'Content-Type': 'text/javascript; charset=utf-8' })
+      const type = FILES[file]
+      if (type === undefined) throw doorRefusals.notFound()
+      const bytes = await readFile(join(ASSETS, file))
+      return c.body(bytes, 200, { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' })
+    }),
+  )
 }

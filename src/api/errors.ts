@@ -45,22 +45,34 @@ export const errorSchema = z
     ]),
     timestamp: z.iso.datetime(),
     request_id: z.string().nullable(),
+    refusal: z.string().optional().openapi({
+      example: 'wallet.insufficient',
+      description: 'Our own code, where `code` is one that older clients know, such as PAY_002.',
+    }),
   })
   .openapi('Error')
 
 export type ErrorBody = z.input<typeof errorSchema>
 
 export function errorBody(
-  says: { readonly error: string; readonly code: string; readonly message: string },
+  says: {
+    readonly error: string
+    readonly code: string
+    readonly message: string
+    readonly seedCode?: string | undefined
+    readonly refusal?: string | undefined
+  },
   about: { readonly at: Date; readonly requestId: string | null; readonly problems?: readonly Problem[] },
 ): ErrorBody {
+  const refusal = says.seedCode === undefined ? says.refusal : says.code
   return {
     error: says.error,
-    code: says.code,
+    code: says.seedCode ?? says.code,
     message: says.message,
     detail: about.problems?.map(({ loc, msg, type }) => ({ loc: [...loc], msg, type })) ?? says.message,
     timestamp: about.at.toISOString(),
     request_id: about.requestId,
+    ...(refusal === undefined ? {} : { refusal }),
   }
 }
 

@@ -21,7 +21,7 @@ const operationSchema = z
     kind: z.string(),
     status: z.enum(operationStatuses),
     result: z.unknown().openapi({ description: 'The documented body of the kind, once it has succeeded.' }),
-    error: errorSchema.extend({ http_status: z.int() }).nullable(),
+    error: z.object({ ...errorSchema.shape, http_status: z.int() }).nullable(),
     attempts: z.int(),
     submitted_at: z.iso.datetime(),
     started_at: z.iso.datetime().nullable(),

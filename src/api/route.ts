@@ -2,7 +2,8 @@ import { type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { Clock } from '../kit/clock.ts'
 import type { Limit, RateLimiter } from '../platform/rate-limit.ts'
-import { type Authenticator, type Caller, type Role, requireCaller, requireRole } from './access.ts'
+import { type Authenticator, type Caller, holds, type Role, requireCaller, requireRole } from './access.ts'
+import type { Attend } from './attend.ts'
 import { type JsonBody, jsonBody } from './body.ts'
 import { addressForLimits } from './client-address.ts'
 import { type DocumentedAnswer, documentedAnswers } from './documented-answers.ts'
@@ -16,6 +17,11 @@ import { addHeader, headerOf } from './reply.ts'
  * A list: one of these roles.
  */
 export type Access = 'anyone' | 'caller' | readonly Role[]
+
+/** By the caller's address; `user`: by their subject, back ends not counted, since they ask for many. */
+export interface RouteLimit extends Limit {
+  readonly by?: 'user'
+}
 
 export interface RouteDeclaration<
   Params extends z.ZodObject = z.ZodObject,
@@ -35,8 +41,8 @@ export interface RouteDeclaration<
   readonly query?: Query
   readonly headers?: z.ZodObject
   readonly body?: Body
-  /** A limit of the route's own, by the caller's address. */
-  readonly limit?: Limit
+  /** Limits of the route's own. */
+  readonly limits?: readonly RouteLimit[]
   readonly answers: { readonly [status: number]: DocumentedAnswer }
 }
 
@@ -71,6 +77,7 @@ export interface Env {
 
 export interface RouterParts {
   readonly app: OpenAPIHono<Env>
+  readonly attend: Attend
   readonly authenticator: Authenticator
   readonly limiter: RateLimiter
   readonly clock: Clock
@@ -100,16 +107,19 @@ export class Router {
     this.routes.push(declared)
     this.#document(declared)
     const pattern = declared.path.replaceAll(/\{(\w+)\}/g, ':$1')
-    this.parts.app.on(declared.method.toUpperCase(), pattern, async (c) => {
-      c.set('route', declared.path)
-      const caller = await this.#admit(c, declared)
-      const { params, query, body, sent } = await parse(c, declared)
-      return answer({ c, caller, requestId: c.get('requestId'), params, query, body, sent } as Asked<
-        z.output<Params>,
-        z.output<Query>,
-        z.output<Body>
-      >)
-    })
+    const fields = Object.keys(declared.body?.shape ?? {})
+    this.parts.app.on(declared.method.toUpperCase(), pattern, (c) =>
+      this.parts.attend(c, async () => {
+        c.set('route', declared.path)
+        const caller = await this.#admit(c, declared)
+        const asked = await parse(c, declared, fields)
+        return answer({ c, caller, requestId: c.get('requestId'), ...asked } as Asked<
+          z.output<Params>,
+          z.output<Query>,
+          z.output<Body>
+        >)
+      }),
+    )
   }
 
   /** The methods that a path answers to, when it is one of ours. */
@@ -125,14 +135,14 @@ export class Router {
     c.set('caller', caller)
     if (declared.access === 'caller') requireCaller(caller)
     else if (declared.access !== 'anyone') requireRole(caller, ...declared.access)
-    const address = addressForLimits(c.get('address'))
-    if (declared.limit !== undefined) await this.#consume(c, `address:${address}`, declared.limit)
+    const address = () => `address:${addressForLimits(c.get('address'))}`
+    for (const limit of declared.limits ?? []) {
+      if (limit.by === undefined) await this.#consume(c, address(), limit)
+      else if (!holds(caller, 'service')) await this.#consume(c, `subject:${caller.subject}`, limit)
+    }
     if (this.parts.generalLimit !== undefined) {
-      await this.#consume(
-        c,
-        caller.subject === undefined ? `address:${address}` : `subject:${caller.subject}`,
-        this.parts.generalLimit,
-      )
+      const key = caller.subject === undefined ? address() : `subject:${caller.subject}`
+      await this.#consume(c, key, this.parts.generalLimit)
     }
     return caller
   }
@@ -170,8 +180,8 @@ export class Router {
 
 const patternOf = (path: string) => new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`)
 
-/** Checks everything of a request, and tells of every problem at once. */
-async function parse(c: Context<Env>, declared: RouteDeclaration) {
+/** Checks everything of a request, and tells of every problem at once. `fields` are those of the body's schema. */
+async function parse(c: Context<Env>, declared: RouteDeclaration, fields: readonly string[]) {
   const problems: Problem[] = []
   const check = (where: string, schema: z.ZodObject | undefined, given: () => unknown): unknown => {
     if (schema === undefined) return {}
@@ -188,12 +198,15 @@ async function parse(c: Context<Env>, declared: RouteDeclaration) {
   problems.push(...sent.problems)
   const body = check('body', declared.body, () => sent.fields)
   if (problems.length > 0) throw new Invalid(problems)
-  return { params, query, body, sent: onlyKnown(sent.fields, Object.keys(declared.body?.shape ?? {})) }
+  return { params, query, body, sent: only(fields, sent.fields) }
 }
 
 const NO_BODY: JsonBody = { fields: {}, problems: [] }
 
-const onlyKnown = (fields: Readonly<Record<string, unknown>>, known: readonly string[]): Record<string, unknown> =>
-  Object.fromEntries(known.filter((name) => Object.hasOwn(fields, name)).map((name) => [name, fields[name]]))
+function only(names: readonly string[], fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const known: Record<string, unknown> = {}
+  for (const name of names) if (Object.hasOwn(fields, name)) known[name] = fields[name]
+  return known
+}
 
 const keyOf = (key: PropertyKey): string | number => (typeof key === 'symbol' ? String(key) : key)

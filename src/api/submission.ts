@@ -10,7 +10,7 @@ import type { Clock } from '../kit/clock.ts'
 import type { Keyring } from '../kit/keyring.ts'
 import type { Caller } from './access.ts'
 import { doorRefusals } from './door-refusals.ts'
-import { errorBody, errorSchema } from './errors.ts'
+import { errorBody, errorSchema, Invalid } from './errors.ts'
 import { preferredWait } from './prefer.ts'
 import { addHeader, headerOf, reply } from './reply.ts'
 import type { Access, Asked, Env, RouteDeclaration, Router } from './route.ts'
@@ -52,9 +52,11 @@ export interface SubmissionRoute<Name extends KindName> {
   readonly tag: string
   readonly summary: string
   readonly access: Access
-  readonly limit?: RouteDeclaration['limit']
+  readonly limits?: RouteDeclaration['limits']
   /** Fields of the kind's input that come from the path: how to read each of them. Everything else is the body. */
   readonly fromPath?: { readonly [field: string]: (written: string) => Promise<string> | string }
+  /** Fields that the door fills in over what was sent; those that the kind keeps `apart` are never read from the body. */
+  readonly fill?: (asked: Asked<Record<string, unknown>, object, Record<string, unknown>>) => Record<string, unknown>
   /** The field whose value is the caller's credential here, so that keys of different owners never meet. */
   readonly credential?: string
 }
@@ -67,7 +69,8 @@ export function submission<Name extends KindName>(
 ): void {
   const kind = kindNamed(route.kind)
   const inPath = Object.keys(route.fromPath ?? {})
-  const bodyFields = Object.keys(kind.input.shape).filter((field) => !inPath.includes(field))
+  const filled = kind.apart ?? []
+  const bodyFields = Object.keys(kind.input.shape).filter((field) => !inPath.includes(field) && !filled.includes(field))
   const body =
     bodyFields.length === 0
       ? undefined
@@ -83,16 +86,21 @@ export function submission<Name extends KindName>(
       summary: route.summary,
       description: kind.doc,
       access: route.access,
-      ...(route.limit === undefined ? {} : { limit: route.limit }),
+      ...(route.limits === undefined ? {} : { limits: route.limits }),
       ...(params === undefined ? {} : { params }),
       ...(body === undefined ? {} : { body }),
       headers: submissionHeaders,
       answers: submissionAnswers(kind),
     },
-    async (asked: Asked<Record<string, unknown>, object, object>) => {
-      const input: Record<string, unknown> = { ...asked.sent }
+    async (asked: Asked<Record<string, unknown>, object, Record<string, unknown>>) => {
+      const input: Record<string, unknown> = { ...asked.sent, ...route.fill?.(asked) }
       for (const [field, read] of Object.entries(route.fromPath ?? {}))
         input[field] = await read(String(asked.params[field]))
+      const problems = kind.check?.(input) ?? []
+      if (problems.length > 0)
+        throw new Invalid(
+          problems.map(({ field, message }) => ({ loc: ['body', field], msg: message, type: 'custom' })),
+        )
       const credential = route.credential === undefined ? undefined : `${route.credential}:${input[route.credential]}`
       return submit(parts, asked, {
         kind: route.kind,

@@ -65,7 +65,7 @@ export function tokenRoutes(router: Router, parts: TokenRouteParts): void {
     tag,
     summary: 'Issue a payment token',
     access: 'anyone',
-    limit: { name: 'token.issue', points: parts.issuesPerMinute, seconds: 60 },
+    limits: [{ name: 'token.issue', points: parts.issuesPerMinute, seconds: 60 }],
   })
 
   submission(router, parts, {

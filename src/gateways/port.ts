@@ -13,6 +13,8 @@ export interface Capabilities {
   readonly payouts: Readonly<Partial<Record<PaymentMethod, readonly Asset[]>>>
   /** The least that it takes in one charge, minor units. */
   readonly minimumCharge: Readonly<Partial<Record<Asset, Amount>>>
+  /** A saved method only makes the checkout shorter: its owner still has to be there. */
+  readonly savedMethodsWantCustomer?: true
 }
 
 /** Nothing left this machine: asking another gateway, or this one again, cannot double anything. */
@@ -62,6 +64,8 @@ export interface Moved {
 
 export interface Charged extends Moved {
   readonly outcome: 'succeeded'
+  /** Paid again by the same customer for the same reference: nobody asked for these, and they go back. */
+  readonly surplus?: readonly Moved[] | undefined
   /** What was returned of it so far, minor units, where the gateway says. */
   readonly refunded?: Amount | undefined
 }

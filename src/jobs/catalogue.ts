@@ -1,7 +1,21 @@
 import { assert } from '../kit/assert.ts'
 import type { Kind } from './kind.ts'
+import {
+  addMethod,
+  confirmDeposit,
+  decidePayment,
+  followPayments,
+  initiateDeposit,
+  initiateWithdrawal,
+  lookUpPayment,
+  refundDeposit,
+  removeMethod,
+  returnPayment,
+  setKyc,
+} from './payments.ts'
 import { deductToken, issueToken, mirrorToken, revokeToken, sweepTokens } from './tokens.ts'
 import { checkLedger, pruneOperations, retryOperations, sealLedger, tidyLedger } from './upkeep.ts'
+import { processWebhook, retryWebhook, unparkWebhooks } from './webhooks.ts'
 
 /** Every kind there is. A kind without a processor does not compile. */
 export const kinds = {
@@ -10,6 +24,20 @@ export const kinds = {
   'token.revoke': revokeToken,
   'token.sweep': sweepTokens,
   'token.mirror': mirrorToken,
+  'deposit.initiate': initiateDeposit,
+  'deposit.confirm': confirmDeposit,
+  'deposit.refund': refundDeposit,
+  'withdrawal.initiate': initiateWithdrawal,
+  'method.add': addMethod,
+  'method.remove': removeMethod,
+  'kyc.set': setKyc,
+  'payment.decide': decidePayment,
+  'payment.lookup': lookUpPayment,
+  'payment.return': returnPayment,
+  'payment.follow': followPayments,
+  'webhook.process': processWebhook,
+  'webhook.retry': retryWebhook,
+  'webhook.unpark': unparkWebhooks,
   'ledger.check': checkLedger,
   'ledger.tidy': tidyLedger,
   'ledger.seal': sealLedger,

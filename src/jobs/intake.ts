@@ -1,3 +1,4 @@
+import { arrayLiteral } from '../kit/array-literal.ts'
 import { Batcher } from '../kit/batcher.ts'
 import type { Clock } from '../kit/clock.ts'
 import { canonicalJson } from '../kit/digest.ts'
@@ -9,6 +10,7 @@ import type { Sql } from '../kit/sql.ts'
 import { type KindName, kinds } from './catalogue.ts'
 import type { Dispatcher } from './dispatch.ts'
 import { envelope, packed } from './envelope.ts'
+import type { Kind } from './kind.ts'
 import type { OperationStatus } from './operation.ts'
 import { sealFields } from './sealing.ts'
 
@@ -121,7 +123,7 @@ export class Intake {
       id: newId(),
       at: this.#clock.now(),
       scope: idempotency && this.#keyring.digest(`${idempotency.scope}\n${idempotency.key}`),
-      fingerprint: idempotency && this.#keyring.digest(canonicalJson([submission.kind, submission.input])),
+      fingerprint: idempotency && this.#keyring.digest(canonicalJson([submission.kind, callersWords(submission)])),
     }
   }
 
@@ -174,21 +176,28 @@ function replay(submission: Prepared, first: Map<string, FirstUse>): Answer {
   return { id: use.id, kind: use.kind, status: use.status, submittedAt: use.submitted_at, replayed: true }
 }
 
+/** The input without what the door has filled in: a repeat may come from another address. */
+function callersWords({ kind, input }: Submission): Readonly<Record<string, unknown>> {
+  const apart: readonly string[] = (kinds[kind] as Kind).apart ?? []
+  if (apart.length === 0) return input
+  return Object.fromEntries(Object.entries(input).filter(([field]) => !apart.includes(field)))
+}
+
 type Row = { readonly submission: Prepared; readonly jobId: string }
 
 /** Answers with the ids of those that were new. */
 async function insertSubmissions(sql: Sql, keyring: Keyring, rows: readonly Row[]): Promise<Set<string>> {
   const keyed = rows.some(({ submission }) => submission.scope !== undefined)
   const operations = [
-    rows.map(({ submission }) => submission.id),
-    rows.map(({ submission }) => submission.kind),
-    rows.map(({ jobId }) => jobId),
+    arrayLiteral(rows.map(({ submission }) => submission.id)),
+    arrayLiteral(rows.map(({ submission }) => submission.kind)),
+    arrayLiteral(rows.map(({ jobId }) => jobId)),
     rows.map(({ submission }) => submission.submittedBy ?? null),
     rows.map(({ submission }) => submission.requestId ?? null),
     rows.map(({ submission: { kind, id, input } }) =>
       JSON.stringify(sealFields(kinds[kind], 'input', keyring, id, input)),
     ),
-    rows.map(({ submission }) => submission.at),
+    arrayLiteral(rows.map(({ submission }) => submission.at.toISOString())),
   ]
   if (!keyed) {
     await sql.query(INSERT_UNKEYED, operations)

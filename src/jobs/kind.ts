@@ -6,6 +6,8 @@ export const queueNames = {
   ledger: 'ledger',
   /** Somebody else's answer: gateways, the voice service. */
   gateways: 'gateways',
+  /** Webhooks that came in: each is looked up at its gateway. */
+  inbound: 'inbound',
   /** Somebody else's ear: what we send and nobody waits for, such as records to a vault. */
   outbound: 'outbound',
 } as const
@@ -46,6 +48,10 @@ export interface Kind<
   readonly batch: number
   /** Fields that are sealed in the database and shown nowhere. */
   readonly sensitive?: { readonly input?: readonly string[]; readonly result?: readonly string[] }
+  /** What the schema alone cannot say, of input that fits it: checked at the door, with every other problem. */
+  readonly check?: (input: Readonly<Record<string, unknown>>) => readonly { field: string; message: string }[]
+  /** Fields that the door fills in. They are not the caller's words, so a repeat is a repeat whatever they say. */
+  readonly apart?: readonly string[]
   /** Codes that its outcome may carry, with their HTTP statuses. */
   readonly refusals?: { readonly [code: string]: number }
 }

@@ -1,3 +1,4 @@
+import { arrayLiteral } from '../kit/array-literal.ts'
 import { Bug } from '../kit/assert.ts'
 import type { Refusal } from '../kit/refusal.ts'
 import type { Sql } from '../kit/sql.ts'
@@ -37,6 +38,8 @@ export interface StoredError {
   readonly code: string
   readonly message: string
   readonly http_status: number
+  /** Our own code, where `code` is the one that a seed's clients know. */
+  readonly refusal?: string
 }
 
 export type Outcome =
@@ -46,7 +49,13 @@ export type Outcome =
 export const refused = (id: string, refusal: Refusal): Outcome => ({
   id,
   status: 'failed',
-  error: { error: refusal.error, code: refusal.code, message: refusal.message, http_status: refusal.status },
+  error: {
+    error: refusal.error,
+    code: refusal.seedCode ?? refusal.code,
+    message: refusal.message,
+    http_status: refusal.status,
+    ...(refusal.seedCode === undefined ? {} : { refusal: refusal.code }),
+  },
 })
 
 /** The same words for a bug and for a fault whose tries ran out: the caller waits, a person looks. */
@@ -119,8 +128,8 @@ export async function writeOutcomes(
      from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as outcome (id, status, result, error)
      where operation.id = outcome.id`,
     [
-      outcomes.map(({ id }) => id),
-      outcomes.map(({ status }) => status),
+      arrayLiteral(outcomes.map(({ id }) => id)),
+      arrayLiteral(outcomes.map(({ status }) => status)),
       outcomes.map((outcome) => (outcome.status === 'succeeded' ? JSON.stringify(outcome.result) : null)),
       outcomes.map((outcome) => (outcome.status === 'succeeded' ? null : JSON.stringify(outcome.error))),
       times.startedAt,

@@ -36,6 +36,18 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 export const isUuid = (text: string): boolean => UUID.test(text)
 
+/** How an id is written for callers: `txn_019aa…`, so that a log line tells what it names. */
+export const publicId = (prefix: string, id: string): string => `${prefix}_${id.replaceAll('-', '')}`
+
+/** The UUID behind a public id, or behind itself; undefined when it is neither. */
+export function fromPublicId(prefix: string, written: string): string | undefined {
+  if (isUuid(written)) return written.toLowerCase()
+  if (!written.startsWith(`${prefix}_`)) return undefined
+  const hex = written.slice(prefix.length + 1).toLowerCase()
+  const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  return isUuid(id) ? id : undefined
+}
+
 /** The UUID (version 8) that belongs to a name for ever, for rows that every process must be able to name without asking. */
 export function namedId(name: string): string {
   const hex = createHash('sha256').update(name).digest('hex')

@@ -4,10 +4,19 @@ export class Refusal extends Error {
   readonly code: string
   readonly status: number
   readonly error: string
+  /** The code that a seed's clients know it by, such as `PAY_002`; on the wire it stands in the place of ours. */
+  readonly seedCode: string | undefined
 
-  constructor(say: { code: string; status: number; error: string; message: string }) {
+  constructor(say: {
+    code: string
+    status: number
+    error: string
+    message: string
+    seedCode?: string | undefined
+  }) {
     super(say.message)
     this.code = say.code
+    this.seedCode = say.seedCode
     this.status = say.status
     this.error = say.error
   }
@@ -17,6 +26,7 @@ export class Refusal extends Error {
 export interface RefusalDeclaration<Details> {
   readonly status: number
   readonly error: string
+  readonly seedCode?: string
   readonly says: (details: Details) => string
 }
 
@@ -37,10 +47,10 @@ export function refusals<const Table extends Record<string, AnyDeclaration>>(
   noun: string,
   table: Table,
 ): Refusals<Table> {
-  const makers = Object.entries(table).map(([name, { status, error, says }]) => {
+  const makers = Object.entries(table).map(([name, { status, error, seedCode, says }]) => {
     const code = `${noun}.${name}`
     declaredRefusals.set(code, { status, error })
-    return [name, (details: unknown) => new Refusal({ code, status, error, message: says(details) })]
+    return [name, (details: unknown) => new Refusal({ code, status, error, seedCode, message: says(details) })]
   })
   return Object.fromEntries(makers) as Refusals<Table>
 }

@@ -78,6 +78,8 @@ export interface Config {
     readonly keyId: string | undefined
     readonly keySecret: Secret | undefined
     readonly webhookSecret: Secret | undefined
+    /** The RazorpayX account that payouts are paid from; not set, there are no payouts by Razorpay. */
+    readonly accountNumber: Secret | undefined
     readonly apiBase: string | undefined
   }
   readonly paystack: {
@@ -85,6 +87,14 @@ export interface Config {
     readonly publicKey: string | undefined
     readonly apiBase: string | undefined
   }
+  /** A gateway that moves nothing, for tests; refused in production. */
+  readonly mock: {
+    readonly key: Secret | undefined
+    readonly webhookSecret: Secret | undefined
+    readonly apiBase: string | undefined
+  }
+  /** Of wallet requests that name none. */
+  readonly walletCurrency: 'INR' | 'USD' | 'EUR' | 'NGN' | 'JPY' | 'KWD'
   readonly webhookAllowedIps: readonly string[]
   readonly invoices: {
     readonly currency: string
@@ -189,6 +199,7 @@ function arranged(set: Variables): Config {
       keyId: set.RAZORPAY_KEY_ID,
       keySecret: set.RAZORPAY_KEY_SECRET,
       webhookSecret: set.RAZORPAY_WEBHOOK_SECRET,
+      accountNumber: set.RAZORPAY_ACCOUNT_NUMBER,
       apiBase: set.RAZORPAY_API_BASE,
     },
     paystack: {
@@ -196,6 +207,8 @@ function arranged(set: Variables): Config {
       publicKey: set.PAYSTACK_PUBLIC_KEY,
       apiBase: set.PAYSTACK_API_BASE,
     },
+    mock: { key: set.MOCK_API_KEY, webhookSecret: set.MOCK_WEBHOOK_SECRET, apiBase: set.MOCK_API_BASE },
+    walletCurrency: set.WALLET_CURRENCY,
     webhookAllowedIps: set.WEBHOOK_ALLOWED_IPS,
     invoices: {
       currency: set.DEFAULT_CURRENCY,

@@ -1,6 +1,6 @@
 import { DriverException, type EntitySchema, MikroORM } from '@mikro-orm/core'
 import { type EntityManager, PostgreSqlDriver } from '@mikro-orm/postgresql'
-import { CompiledQuery, PostgresDialect } from 'kysely'
+import { CompiledQuery, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import type { Sql } from '../kit/sql.ts'
 
@@ -96,7 +96,7 @@ export async function openDatabase(pool: pg.Pool, entities: readonly EntitySchem
   const orm = await MikroORM.init<PostgreSqlDriver>({
     driver: PostgreSqlDriver,
     entities: [...entities],
-    driverOptions: new PostgresDialect({ pool }),
+    driverOptions: new PostgresDialect({ pool: withoutLeaks(pool) }),
     dbName: 'bursar',
     discovery: { warnWhenNoEntities: false },
     ensureDatabase: false,
@@ -125,6 +125,38 @@ export async function openDatabase(pool: pg.Pool, entities: readonly EntitySchem
     async close() {
       await orm.close(true)
       if (!pool.ended) await pool.end()
+    },
+  }
+}
+
+/** The statements around a transaction after whose failure Kysely keeps the connection for ever. */
+const KEPT_WHEN_FAILED = /^(begin|start transaction|rollback$)/
+
+/**
+ * The pool for Kysely, which gives no connection back whose BEGIN or ROLLBACK has failed: a lost one. Here it leaves the
+ * pool at once. Without this every restart of PostgreSQL would take a few connections from a worker, until none is left.
+ */
+function withoutLeaks(pool: pg.Pool): PostgresPool {
+  return {
+    options: pool.options,
+    end: () => pool.end(),
+    async connect() {
+      const client = await pool.connect()
+      let released = false
+      const release = (broken?: Error) => {
+        if (!released) client.release(broken)
+        released = true
+      }
+      const query = async (text: string, parameters: readonly unknown[]) => {
+        try {
+          return await client.query(text, [...parameters])
+        } catch (error) {
+          if (KEPT_WHEN_FAILED.test(text)) release(error as Error)
+          throw error
+        }
+      }
+      // Without cursors, which nobody asks for.
+      return { query, release: () => release() } as unknown as PostgresPoolClient
     },
   }
 }

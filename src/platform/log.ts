@@ -1,4 +1,4 @@
-import { destination, type Logger, pino } from 'pino'
+import { type DestinationStream, destination, type Logger, pino } from 'pino'
 
 export type Log = Logger
 
@@ -34,16 +34,30 @@ export function makeLog(options: { level: string; destination?: NodeJS.WritableS
   return pino(settings, options.destination ?? gathered())
 }
 
-/** Bytes gathered before they are written: a write for each line would be the dearest part of a log. */
+/** Characters gathered before they are written: a write for each line would be the dearest part of a log. */
 const GATHERED = 8_192
 
 /** However few there are, lines are written after this many milliseconds, and when the process ends. */
 const WRITTEN_EVERY_MS = 100
 
-function gathered(): NodeJS.WritableStream {
-  const output = destination({ dest: 1, sync: true, minLength: GATHERED, periodicFlush: WRITTEN_EVERY_MS })
-  process.once('exit', () => output.flushSync())
-  return output as unknown as NodeJS.WritableStream
+function gathered(): DestinationStream {
+  const output = destination({ dest: 1, sync: true })
+  let lines = ''
+  const write = () => {
+    if (lines !== '') output.write(lines)
+    lines = ''
+  }
+  setInterval(write, WRITTEN_EVERY_MS).unref()
+  process.once('exit', () => {
+    write()
+    output.flushSync()
+  })
+  return {
+    write(line) {
+      lines += line
+      if (lines.length >= GATHERED) write()
+    },
+  }
 }
 
 function safeFields(fields: Record<string, unknown>): Record<string, unknown> {
@@ -51,12 +65,10 @@ function safeFields(fields: Record<string, unknown>): Record<string, unknown> {
 }
 
 function safeObject(fields: object, depth: number): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [
-      name,
-      isHidden(name) && value !== undefined ? '<redacted>' : safe(value, depth),
-    ]),
-  )
+  const shown: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(fields))
+    shown[name] = isHidden(name) && value !== undefined ? '<redacted>' : safe(value, depth)
+  return shown
 }
 
 /** Names come from our own code, so there are few of them; asking the pattern once for each makes a line half as dear. */

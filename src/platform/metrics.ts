@@ -87,6 +87,8 @@ export function makeMetrics() {
     },
     requestAnswered: (method: string, route: string, status: number, seconds: number) =>
       requests.observe({ method, route, status: String(status) }, seconds),
+    gatewayAnswered: (call: { gateway: string; method: string; seconds: number; outcome: string }) =>
+      others.observe({ gateway: call.gateway, call: call.method, outcome: call.outcome }, call.seconds),
     redispatched: (count: number) => leftBehind.inc(count),
     /** Times a call to somebody else. */
     async timed<Result>(gateway: string, call: string, ask: () => Promise<Result>): Promise<Result> {

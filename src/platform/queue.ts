@@ -7,8 +7,8 @@ import {
   UnrecoverableError,
   withBackend,
 } from 'bullmq'
-import { Redis } from 'ioredis'
 import { Fault } from '../kit/fault.ts'
+import { isWell, openRedis } from './redis.ts'
 
 /** A job as the spine knows it, whichever backend carries it. */
 export interface JobMessage<Data> {
@@ -59,8 +59,8 @@ export interface WorkOptions<Data> {
 /** Thrown by a handler whose job should be shown as failed and not be tried again by the queue. */
 export class GiveUp extends Error {}
 
-/** Redis keys and cluster slots of one deployment: the braces keep a queue's keys together. */
-const PREFIX = '{bursar}'
+/** What begins a queue's keys in Redis. The braces keep them in one slot of a cluster, and other queues in other slots. */
+const prefixOf = (name: string): string => `{bursar:${name}}`
 
 /** A worker that was killed is noticed after this long; a living one renews twice as often. */
 const LOCK_MS = 10_000
@@ -72,8 +72,8 @@ const STALLED_EVERY_MS = 5_000
 const MAX_STALLED = 5
 
 /** What the board can show of the past: bounded by age (seconds) and count. */
-const KEPT_COMPLETED = { age: 3_600, count: 1_000 }
-const KEPT_FAILED = { age: 7 * 86_400, count: 5_000 }
+export const KEPT_COMPLETED = { age: 3_600, count: 1_000 }
+export const KEPT_FAILED = { age: 7 * 86_400, count: 5_000 }
 
 /** A worker that lost its queue asks again this often; BullMQ's own 15 s would keep a short outage going. */
 const ASK_AGAIN_MS = 1_000
@@ -86,17 +86,19 @@ const LIVE_STATES = new Set(['waiting', 'active', 'delayed', 'prioritized', 'wai
 export interface QueueSystemOptions<Name extends string> {
   readonly names: readonly Name[]
   readonly store: { readonly redisUrl: string } | { readonly postgresUrl: string; readonly schema: string }
-  readonly prefix?: string
   readonly telemetry?: Telemetry | undefined
   readonly onError: (error: Error) => void
 }
 
 export function openQueues<Name extends string, Data>(options: QueueSystemOptions<Name>): QueueSystem<Name, Data> {
   const backend = 'redisUrl' in options.store ? redisBackend(options.store.redisUrl) : postgresBackend(options.store)
-  const shared = { prefix: options.prefix ?? PREFIX, ...(options.telemetry ? { telemetry: options.telemetry } : {}) }
+  const shared = (name: Name) => ({
+    prefix: prefixOf(name),
+    ...(options.telemetry ? { telemetry: options.telemetry } : {}),
+  })
   const queues = new Map<Name, Queue>()
   for (const name of options.names) {
-    const queue = new backend.Queue(name, { ...shared, connection: backend.sending })
+    const queue = new backend.Queue(name, { ...shared(name), connection: backend.sending })
     queue.on('error', options.onError)
     queues.set(name, queue)
   }
@@ -156,7 +158,7 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
           }
         },
         {
-          ...shared,
+          ...shared(name),
           connection: backend.working(concurrency),
           concurrency,
           lockDuration: LOCK_MS,
@@ -214,11 +216,9 @@ const jobOptions = (job: OutgoingJob<unknown>): JobsOptions => ({
 })
 
 function redisBackend(url: string) {
-  // Sending fails at once while Redis is away, so that nothing piles up in memory: the relay brings it later.
-  const sending = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1, retryStrategy: patiently })
-  const working = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: patiently })
-  sending.on('error', () => {})
-  working.on('error', () => {})
+  // Sending fails soon while Redis is away: the relay brings it later.
+  const sending = openRedis(url, 'brief')
+  const working = openRedis(url, 'patient')
   const { Queue, Worker } = withBackend(createRedisBackend)
   return {
     kind: 'redis' as const,
@@ -226,16 +226,13 @@ function redisBackend(url: string) {
     Worker,
     sending,
     working: (_concurrency: number) => working,
-    reachable: () => answers(sending.ping()),
+    reachable: () => answers(isWell(sending)),
     async close() {
       sending.disconnect()
       working.disconnect()
     },
   }
 }
-
-/** Milliseconds between attempts to reconnect: quick at first, never slower than a second. */
-const patiently = (times: number): number => Math.min(times * 50, 1_000)
 
 function postgresBackend({ postgresUrl, schema }: { postgresUrl: string; schema: string }) {
   const pool = (max: number) => ({
@@ -265,17 +262,13 @@ const redisClasses = () => withBackend(createRedisBackend)
 const SENDING_CONNECTIONS = 3
 const MAX_WORKING_CONNECTIONS = 10
 
-/** Longer than any healthy Redis takes to answer a ping. */
+/** Longer than any healthy Redis takes to answer. */
 const PING_MS = 1_000
 
-async function answers(question: Promise<unknown>): Promise<boolean> {
+async function answers(question: Promise<boolean>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(resolve, PING_MS, false)
   })
-  const answer = question.then(
-    () => true,
-    () => false,
-  )
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
+  return Promise.race([question.catch(() => false), late]).finally(() => clearTimeout(timer))
 }

@@ -1,8 +1,8 @@
-import type { Redis } from 'ioredis'
 import type pg from 'pg'
 import { RateLimiterMemory, RateLimiterPostgres, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import { sha256 } from '../kit/digest.ts'
 import type { Log } from './log.ts'
+import type { RedisClient } from './redis.ts'
 
 export interface Limit {
   /** Apart from other limits of the same caller. */
@@ -24,7 +24,7 @@ export interface RateLimiter {
   consume(key: string, limit: Limit, cost?: number): Promise<Verdict>
 }
 
-export type LimitStore = { readonly redis: Redis } | { readonly pool: pg.Pool }
+export type LimitStore = { readonly redis: RedisClient } | { readonly pool: pg.Pool }
 
 /** A limit is worth a short wait; then this process counts by itself. */
 const STORE_TIMEOUT_MS = 1_000

@@ -1,4 +1,5 @@
 import type { SignedForm } from '../domain/tokens/signed-form.ts'
+import type { Gateway, GatewayName } from '../gateways/port.ts'
 import type { Vault } from '../gateways/vault.ts'
 import type { VoiceService } from '../gateways/voice.ts'
 import type { Envelope } from '../jobs/envelope.ts'
@@ -11,6 +12,8 @@ import type { Log } from '../platform/log.ts'
 /** What the world outside our database offers to processors. */
 export interface Services {
   readonly voice: VoiceService
+  /** Those that are configured. */
+  readonly gateways: ReadonlyMap<GatewayName, Gateway>
   /** Absent unless a vault is configured. */
   readonly vault: Vault | undefined
   readonly signedForm: SignedForm

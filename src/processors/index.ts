@@ -1,4 +1,14 @@
 import type { KindName } from '../jobs/catalogue.ts'
+import { depositConfirm } from './payments/confirm-deposit.ts'
+import { paymentDecide } from './payments/decide.ts'
+import { paymentFollow } from './payments/follow.ts'
+import { depositInitiate } from './payments/initiate-deposit.ts'
+import { withdrawalInitiate } from './payments/initiate-withdrawal.ts'
+import { paymentLookUp } from './payments/look-up.ts'
+import { methodAdd, methodRemove } from './payments/methods.ts'
+import { depositRefund } from './payments/refund-deposit.ts'
+import { paymentReturn } from './payments/return-payment.ts'
+import { kycSet } from './payments/set-kyc.ts'
 import type { Processor } from './shapes/processor.ts'
 import { tokenDeduct } from './tokens/deduct.ts'
 import { tokenIssue } from './tokens/issue.ts'
@@ -10,6 +20,8 @@ import { operationPrune } from './upkeep/prune-operations.ts'
 import { operationRetry } from './upkeep/retry-operations.ts'
 import { ledgerSeal } from './upkeep/seal-ledger.ts'
 import { ledgerTidy } from './upkeep/tidy-ledger.ts'
+import { webhookProcess, webhookRetry } from './webhooks/process.ts'
+import { webhookUnpark } from './webhooks/unpark.ts'
 
 /** How each kind is done. A kind without a line here does not compile. */
 export const processors: { readonly [Name in KindName]: Processor } = {
@@ -18,6 +30,20 @@ export const processors: { readonly [Name in KindName]: Processor } = {
   'token.revoke': tokenRevoke,
   'token.sweep': tokenSweep,
   'token.mirror': tokenMirror,
+  'deposit.initiate': depositInitiate,
+  'deposit.confirm': depositConfirm,
+  'deposit.refund': depositRefund,
+  'withdrawal.initiate': withdrawalInitiate,
+  'method.add': methodAdd,
+  'method.remove': methodRemove,
+  'kyc.set': kycSet,
+  'payment.decide': paymentDecide,
+  'payment.lookup': paymentLookUp,
+  'payment.return': paymentReturn,
+  'payment.follow': paymentFollow,
+  'webhook.process': webhookProcess,
+  'webhook.retry': webhookRetry,
+  'webhook.unpark': webhookUnpark,
   'ledger.check': ledgerCheck,
   'ledger.tidy': ledgerTidy,
   'ledger.seal': ledgerSeal,

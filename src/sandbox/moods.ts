@@ -120,7 +120,8 @@ export class Moods {
 
 /** Ends the connection without a word. */
 function hangUp(c: Context): Response {
-  const { incoming } = c.env as { incoming?: { destroy(): void } }
-  incoming?.destroy()
+  const { incoming } = c.env as { incoming?: { socket: { destroy(): void } } }
+  // The socket: a request that was read to its end is over, and destroying it ends nothing.
+  incoming?.socket.destroy()
   return c.body(null, 503)
 }

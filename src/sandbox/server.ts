@@ -1,40 +1,142 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { isIPv6 } from 'node:net'
+import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { assert } from '../kit/assert.ts'
+import { Secret } from '../kit/secret.ts'
+import { Deliveries } from './deliveries.ts'
+import { mockSandbox } from './mock.ts'
+import { Moods } from './moods.ts'
+import { paystackSandbox } from './paystack.ts'
+import { razorpaySandbox } from './razorpay/sandbox.ts'
+import { Store } from './store.ts'
+import { stripeSandbox } from './stripe.ts'
 import { vaultSandbox } from './vault.ts'
 import { voiceSandbox } from './voice.ts'
+
+/** Keys that the stand-ins accept and sign with. They open nothing else. */
+export const sandboxKeys = {
+  stripe: { secretKey: 'sk_test_sandbox', publishableKey: 'pk_test_sandbox', webhookSecret: 'whsec_sandbox' },
+  razorpay: {
+    keyId: 'rzp_test_sandbox',
+    keySecret: 'sandbox_razorpay_secret',
+    webhookSecret: 'sandbox_razorpay_webhooks',
+    accountNumber: '2323230041626905',
+  },
+  paystack: { secretKey: 'sk_test_paystack_sandbox' },
+  mock: { key: 'mock_sandbox', webhookSecret: 'mock_webhooks_sandbox' },
+} as const
+
+type GatewayName = keyof typeof sandboxKeys
 
 export interface Sandbox {
   readonly voiceUrl: string
   readonly vaultUrl: string
+  /** Where each gateway's stand-in listens, and the keys that it takes. */
+  readonly gateways: {
+    readonly stripe: { apiBase: string; secretKey: Secret; publishableKey: string; webhookSecret: Secret }
+    readonly razorpay: {
+      apiBase: string
+      keyId: string
+      keySecret: Secret
+      webhookSecret: Secret
+      accountNumber: Secret
+    }
+    readonly paystack: { apiBase: string; secretKey: Secret }
+    readonly mock: { apiBase: string; key: Secret; webhookSecret: Secret }
+  }
+  /** Where webhooks go from now on: each gateway's under its name, `<url>/stripe`. */
+  sendWebhooksTo(url: string): void
   /** Also ends requests that are kept waiting. */
   stop(): Promise<void>
 }
 
-/** Every stand-in behind one listener, each under its own path. Port 0 takes any that is free. */
-export async function startSandbox(options: { host?: string; port?: number; slowMs?: number } = {}): Promise<Sandbox> {
+export interface SandboxOptions {
+  readonly host?: string
+  /** Of the voice service and the vault; gateways take any that is free. */
+  readonly port?: number
+  readonly slowMs?: number
+  /** Set: what the gateways remember outlives the process. */
+  readonly directory?: string
+  /** Where webhooks go; nowhere unless told. */
+  readonly webhooksTo?: string | undefined
+}
+
+/**
+ * Every stand-in. The voice service and the vault share a listener, each under its own path; gateways have one each, since
+ * their clients know hosts and no paths in front of theirs.
+ */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const host = options.host ?? '127.0.0.1'
-  const standIns = {
-    voice: voiceSandbox({ slowMs: options.slowMs }),
-    vault: vaultSandbox(),
-  }
-
   const app = new Hono()
-  for (const [path, standIn] of Object.entries(standIns)) app.route(`/${path}`, standIn)
+  app.route('/voice', voiceSandbox({ slowMs: options.slowMs }))
+  app.route('/vault', vaultSandbox())
+  const services = await listen(app, host, options.port ?? 0)
 
+  const deliveries = new Map<GatewayName, Deliveries>()
+  const parts = <Name extends GatewayName>(name: Name) => {
+    const its = new Deliveries()
+    if (options.webhooksTo !== undefined) its.to(options.webhooksTo)
+    deliveries.set(name, its)
+    return {
+      store: new Store(options.directory === undefined ? undefined : join(options.directory, `${name}.jsonl`)),
+      deliveries: its,
+      moods: new Moods(),
+      keys: sandboxKeys[name],
+    }
+  }
+  const [stripe, razorpay, paystack, mock] = await Promise.all([
+    listen(stripeSandbox(parts('stripe')), host),
+    listen(razorpaySandbox(parts('razorpay')), host),
+    listen(paystackSandbox(parts('paystack')), host),
+    listen(mockSandbox(parts('mock')), host),
+  ])
+
+  return {
+    voiceUrl: `${services.url}/voice`,
+    vaultUrl: `${services.url}/vault`,
+    gateways: {
+      stripe: {
+        apiBase: stripe.url,
+        secretKey: new Secret(sandboxKeys.stripe.secretKey),
+        publishableKey: sandboxKeys.stripe.publishableKey,
+        webhookSecret: new Secret(sandboxKeys.stripe.webhookSecret),
+      },
+      razorpay: {
+        apiBase: razorpay.url,
+        keyId: sandboxKeys.razorpay.keyId,
+        keySecret: new Secret(sandboxKeys.razorpay.keySecret),
+        webhookSecret: new Secret(sandboxKeys.razorpay.webhookSecret),
+        accountNumber: new Secret(sandboxKeys.razorpay.accountNumber),
+      },
+      paystack: { apiBase: paystack.url, secretKey: new Secret(sandboxKeys.paystack.secretKey) },
+      mock: {
+        apiBase: mock.url,
+        key: new Secret(sandboxKeys.mock.key),
+        webhookSecret: new Secret(sandboxKeys.mock.webhookSecret),
+      },
+    },
+    sendWebhooksTo(url) {
+      for (const its of deliveries.values()) its.to(url)
+    },
+    async stop() {
+      for (const its of deliveries.values()) its.stop()
+      await Promise.all([services, stripe, razorpay, paystack, mock].map((one) => one.stop()))
+    },
+  }
+}
+
+/** One stand-in behind a listener of its own. Port 0 takes any that is free. */
+async function listen(app: Hono, host: string, port = 0): Promise<{ url: string; stop(): Promise<void> }> {
   const server = createServer(getRequestListener(app.fetch))
-  server.listen(options.port ?? 0, host)
+  server.listen(port, host)
   await once(server, 'listening')
   const address = server.address()
   assert(address !== null && typeof address === 'object', 'The sandbox listens on no port')
-  const url = `http://${isIPv6(host) ? `[${host}]` : host}:${address.port}`
-
   return {
-    voiceUrl: `${url}/voice`,
-    vaultUrl: `${url}/vault`,
+    url: `http://${isIPv6(host) ? `[${host}]` : host}:${address.port}`,
     async stop() {
       if (!server.listening) return
       const closed = once(server, 'close')

@@ -24,6 +24,22 @@ export const schedules = [
     says: 'Tokens whose hour is over give their remainder back',
   },
   {
+    name: 'follow-payments',
+    kind: 'payment.follow',
+    cron: '* * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Open payments are looked up at their gateways, and those whose customers never came back expire',
+  },
+  {
+    name: 'unpark-webhooks',
+    kind: 'webhook.unpark',
+    cron: '* * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Webhooks about something that was not known when they came are tried again',
+  },
+  {
     name: 'tidy-ledger',
     kind: 'ledger.tidy',
     cron: '* * * * *',

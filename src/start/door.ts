@@ -1,6 +1,5 @@
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
-import { Redis } from 'ioredis'
 import { Authenticator } from '../api/access.ts'
 import { makeApp } from '../api/app.ts'
 import { board } from '../api/board.ts'
@@ -8,13 +7,17 @@ import { docsRoutes } from '../api/docs.ts'
 import { healthRoute } from '../api/health.ts'
 import { metricsRoute } from '../api/metrics.ts'
 import { operationRoutes } from '../api/operations.ts'
+import { paymentRoutes } from '../api/payments/index.ts'
 import { tokenRoutes } from '../api/tokens.ts'
 import { Waiting } from '../api/waiting.ts'
+import { webhookRoutes } from '../api/webhooks.ts'
 import { SignedForm } from '../domain/tokens/signed-form.ts'
+import { webhookReaders } from '../gateways/webhook.ts'
 import { Dispatcher } from '../jobs/dispatch.ts'
 import { Intake } from '../jobs/intake.ts'
 import { openPool, sqlOf } from '../platform/database.ts'
 import { rateLimiter } from '../platform/rate-limit.ts'
+import { openRedis } from '../platform/redis.ts'
 import { type Foundation, VERSION } from './foundation.ts'
 import { dependencies, questions } from './questions.ts'
 
@@ -47,9 +50,7 @@ export async function openDoor(foundation: Foundation): Promise<RunningDoor> {
   const reading = openPool({ url, name: 'bursar api reads', max: READING_CONNECTIONS, readOnly: true })
   const reads = sqlOf(reading)
   const redisUrl = config.redisUrl?.reveal()
-  const redis =
-    redisUrl === undefined ? undefined : new Redis(redisUrl, { maxRetriesPerRequest: 1, enableOfflineQueue: false })
-  redis?.on('error', () => {})
+  const redis = redisUrl === undefined ? undefined : openRedis(redisUrl, 'brief')
 
   const dispatcher = new Dispatcher(queues, log)
   const intake = new Intake({ sql: sqlOf(writing), dispatcher, keyring, clock, maxWaiting: config.intake.maxWaiting })
@@ -76,6 +77,22 @@ export async function openDoor(foundation: Foundation): Promise<RunningDoor> {
     signedForm: new SignedForm(keyring, clock),
     issuesPerMinute: tokensPerMinutePerAddress,
   })
+  const { requests, windowMinutes } = config.rateLimits
+  paymentRoutes(router, {
+    ...submissions,
+    reads,
+    walletCurrency: config.walletCurrency,
+    paymentLimits:
+      requests === undefined ? [] : [{ name: 'payments', points: requests, seconds: windowMinutes * 60, by: 'user' }],
+  })
+  webhookRoutes(router, {
+    intake,
+    reads,
+    clock,
+    readers: webhookReaders(foundation.gatewayKeys),
+    allowedIps: config.webhookAllowedIps,
+    forged: (what) => log.warn(what, 'A webhook was refused'),
+  })
   operationRoutes(router, { ...submissions, reads })
   healthRoute(router, {
     clock,
@@ -85,7 +102,7 @@ export async function openDoor(foundation: Foundation): Promise<RunningDoor> {
   })
   if (config.metrics.enabled) metricsRoute(router, metrics.registry)
   docsRoutes(router, app, VERSION)
-  board(app, { queues: queues.boardQueues(), intake, authenticator })
+  board(router.parts, { queues: queues.boardQueues(), intake, authenticator })
 
   const server = serve({ fetch: app.fetch, hostname: config.host, port: config.port })
   await new Promise<void>((resolve, reject) => {

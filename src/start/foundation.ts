@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { migrate, pendingMigrations, QUEUE_SCHEMA } from '../commands/migrate.ts'
+import { type Credentials, credentials, type SandboxKeys } from '../gateways/credentials.ts'
+import { type Gateways, openGateways } from '../gateways/registry.ts'
 import type { JobData } from '../jobs/envelope.ts'
 import { type QueueName, queueNames } from '../jobs/kind.ts'
 import { type Clock, systemClock } from '../kit/clock.ts'
@@ -11,6 +14,7 @@ import { type Log, makeLog } from '../platform/log.ts'
 import { type Metrics, makeMetrics } from '../platform/metrics.ts'
 import { openQueues, type QueueSystem } from '../platform/queue.ts'
 import { startTracing } from '../platform/telemetry.ts'
+import type { Sandbox } from '../sandbox/server.ts'
 import { digestKey } from './digest-key.ts'
 
 export const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
@@ -24,6 +28,11 @@ export interface Foundation {
   readonly keyring: Keyring
   readonly databaseUrl: string
   readonly voiceUrl: string
+  /** Their stand-ins, where they run in this process. */
+  readonly sandbox: Sandbox | undefined
+  readonly gateways: Gateways
+  /** Their keys, where a gateway is configured or has its stand-in. */
+  readonly gatewayKeys: Readonly<Partial<Credentials>>
   readonly queues: QueueSystem<QueueName, JobData>
   readonly queueNames: readonly QueueName[]
   close(): Promise<void>
@@ -36,14 +45,21 @@ export class NotMigrated extends Error {}
 const DATABASE_PATIENCE_MS = 60_000
 const DATABASE_RETRY_MS = 500
 
-export async function layFoundation(config: Config, options: { log?: Log; clock?: Clock } = {}): Promise<Foundation> {
+export interface FoundationOptions {
+  readonly log?: Log
+  readonly clock?: Clock
+  /** Stand-ins of gateways that somebody else runs. */
+  readonly gatewayKeys?: SandboxKeys
+}
+
+export async function layFoundation(config: Config, options: FoundationOptions = {}): Promise<Foundation> {
   const log = options.log ?? makeLog({ level: config.logLevel })
   const closers: (() => Promise<void>)[] = []
   const close = async () => {
     for (const one of closers.reverse()) await one().catch((error) => log.warn({ err: error }, 'Not closed cleanly'))
   }
   try {
-    const sandbox = config.sandbox ? await (await import('../sandbox/server.ts')).startSandbox({}) : undefined
+    const sandbox = config.sandbox ? await startStandIns(config) : undefined
     if (sandbox !== undefined) closers.push(() => sandbox.stop())
 
     const databaseUrl = await database(config, closers, log)
@@ -65,11 +81,21 @@ export async function layFoundation(config: Config, options: { log?: Log; clock?
     closers.push(() => queues.close())
     await queues.ready()
 
+    const metrics = makeMetrics()
+    const clock = options.clock ?? systemClock
     return {
       config,
-      clock: options.clock ?? systemClock,
+      clock,
       log,
-      metrics: makeMetrics(),
+      metrics,
+      sandbox,
+      gatewayKeys: credentials(config, sandbox?.gateways ?? options.gatewayKeys),
+      gateways: openGateways({
+        config,
+        sandbox: sandbox?.gateways ?? options.gatewayKeys,
+        timed: metrics.gatewayAnswered,
+        breaker: { clock },
+      }),
       keyring,
       databaseUrl,
       voiceUrl: config.voice.url ?? sandbox?.voiceUrl ?? '',
@@ -81,6 +107,14 @@ export async function layFoundation(config: Config, options: { log?: Log; clock?
     await close()
     throw error
   }
+}
+
+/** Stand-ins that remember across restarts, and send their webhooks to the door that this process opens. */
+async function startStandIns({ mode, dataDir, host, port }: Config): Promise<Sandbox> {
+  const { startSandbox } = await import('../sandbox/server.ts')
+  const door = port === 0 ? undefined : `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}/webhooks`
+  // Tests have a sandbox of their own each, and nothing to remember.
+  return startSandbox({ ...(mode === 'test' ? {} : { directory: join(dataDir, 'sandbox') }), webhooksTo: door })
 }
 
 /** The configured database, or one of our own; its schema up to date either way. */

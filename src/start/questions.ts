@@ -40,12 +40,14 @@ export function dependencies({
   config,
   queues,
   voiceUrl,
+  gateways,
 }: Foundation): Readonly<Record<string, () => Promise<boolean>>> {
   const voice = voiceService({ url: voiceUrl, timeoutMs: config.voice.timeoutMs })
   const records = config.vault && vault(config.vault)
   return {
     queue: () => queues.reachable(),
     voice_service: () => voice.reachable(),
+    ...Object.fromEntries([...gateways].map(([name, gateway]) => [name, () => gateway.reachable()])),
     ...(records === undefined ? {} : { vault: () => records.reachable() }),
   }
 }

@@ -1,3 +1,7 @@
+import { Attempt } from '../domain/payments/attempt.ts'
+import { Dispute } from '../domain/payments/dispute.ts'
+import { SavedMethod } from '../domain/payments/method.ts'
+import { Payment } from '../domain/payments/payment.ts'
 import { SignedForm } from '../domain/tokens/signed-form.ts'
 import { Token } from '../domain/tokens/token.ts'
 import { vault } from '../gateways/vault.ts'
@@ -47,13 +51,14 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
   const { config, clock, log, metrics, keyring, queues, databaseUrl: url } = foundation
   const pool = openPool({ url, name: 'bursar worker', max: CONNECTIONS })
   const longPool = openPool({ url, name: 'bursar worker long reads', max: 1, statementTimeoutMs: LONG_READ_MS })
-  const database = await openDatabase(pool, [Token])
+  const database = await openDatabase(pool, [Token, Payment, Attempt, SavedMethod, Dispute])
   const dispatcher = new Dispatcher(queues, log)
   const voice = voiceService({ url: foundation.voiceUrl, timeoutMs: config.voice.timeoutMs })
   const context: WorkContext = {
     database,
     services: {
       voice: timedVoice(voice, metrics),
+      gateways: foundation.gateways,
       vault: config.vault && vault(config.vault),
       signedForm: new SignedForm(keyring, clock),
       keyring,
@@ -69,6 +74,7 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
   const concurrency: Record<QueueName, number> = {
     ledger: config.worker.ledgerConcurrency,
     gateways: config.worker.gatewayConcurrency,
+    inbound: config.worker.gatewayConcurrency,
     outbound: OUTBOUND_CONCURRENCY,
   }
   const deciding = coalescing(options.processors ?? processors, context)

@@ -14,13 +14,23 @@ import { type RunningWorkers, startWorkers, type WorkerOptions } from '../../src
 import { MovableClock } from './clock.ts'
 import { freshDatabase, type TestDatabase } from './database.ts'
 import { RedisServer } from './redis.ts'
+import type { RedisCluster } from './redis-cluster.ts'
 
-export type Backend = 'postgres' | 'redis'
+export type Backend = 'postgres' | 'redis' | 'cluster'
 
-/** Runs a suite on both queue backends; the one on Redis is skipped where there is no redis-server. */
+let backends: readonly Backend[] = ['postgres', 'redis']
+let givenCluster: (() => RedisCluster) | undefined
+
+/** From here on this test file's suites for both backends run on this Redis Cluster, and on nothing else. */
+export function onClusterInstead(cluster: () => RedisCluster): void {
+  backends = ['cluster']
+  givenCluster = cluster
+}
+
+/** Runs a suite on both queue backends; those on Redis are skipped where there is no redis-server. */
 export function onBothBackends(title: string, suite: (backend: Backend) => void): void {
-  describe.each<Backend>(['postgres', 'redis'])(`${title} (queue on %s)`, (backend) => {
-    if (backend === 'redis' && !inject('hasRedis')) {
+  describe.each<Backend>(backends)(`${title} (queue on %s)`, (backend) => {
+    if (backend !== 'postgres' && !inject('hasRedis')) {
       describe.skip('redis-server is not installed', () => suite(backend))
       return
     }
@@ -60,6 +70,8 @@ export class Deployment {
   readonly clock: MovableClock
   readonly database: TestDatabase
   readonly redis: RedisServer | undefined
+  /** Belongs to the test file. */
+  readonly cluster: RedisCluster | undefined
   /** What the log said, line by line. */
   readonly logged: string[]
   readonly foundation: Foundation
@@ -71,13 +83,14 @@ export class Deployment {
   private constructor(
     parts: Pick<
       Deployment,
-      'config' | 'clock' | 'database' | 'redis' | 'logged' | 'foundation' | 'door' | 'workers' | 'env'
+      'config' | 'clock' | 'database' | 'redis' | 'cluster' | 'logged' | 'foundation' | 'door' | 'workers' | 'env'
     >,
   ) {
     this.config = parts.config
     this.clock = parts.clock
     this.database = parts.database
     this.redis = parts.redis
+    this.cluster = parts.cluster
     this.logged = parts.logged
     this.foundation = parts.foundation
     this.door = parts.door
@@ -88,10 +101,13 @@ export class Deployment {
   static async start(options: DeploymentOptions = {}): Promise<Deployment> {
     const { database = await freshDatabase() } = options
     const redis = options.backend === 'redis' ? await RedisServer.start() : undefined
+    const cluster = options.backend === 'cluster' ? givenCluster?.() : undefined
+    await cluster?.flush()
+    const redisUrl = redis?.url ?? cluster?.url
     const env: Record<string, string> = {
       NODE_ENV: 'test',
       DATABASE_URL: database.url,
-      ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
+      ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
       PORT: '0',
       METRICS_PORT: '0',
       SANDBOX: 'true',
@@ -111,10 +127,14 @@ export class Deployment {
     })
     const foundation = await layFoundation(config, { log: makeLog({ level: config.logLevel, destination }), clock })
     const door = await openDoor(foundation)
+    foundation.sandbox?.sendWebhooksTo(`${door.url}/webhooks`)
     const workers = options.workers === false ? undefined : await startWorkers(foundation, options)
     const beside = { ...env, VOICE_SERVICE_URL: foundation.voiceUrl, SANDBOX: 'false' }
     const outlived = options.database === undefined ? database : { ...database, drop: async () => {} }
-    return new Deployment({ config, clock, database: outlived, redis, logged, foundation, door, workers, env: beside })
+    return new Deployment({
+      ...{ config, clock, database: outlived, redis, cluster, logged, foundation, door, workers },
+      env: beside,
+    })
   }
 
   get pool(): pg.Pool {

@@ -3,8 +3,9 @@ import type { Deployment } from './deployment.ts'
 
 /** Makes the queue forget everything: what a FLUSHALL does, or a restore of the database without the queue's schema. */
 export async function emptyQueue(bursar: Deployment): Promise<void> {
-  if (bursar.redis !== undefined) {
-    await bursar.redis.flush()
+  const redis = bursar.redis ?? bursar.cluster
+  if (redis !== undefined) {
+    await redis.flush()
     return
   }
   const { rows } = await bursar.pool.query(

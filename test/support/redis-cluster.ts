@@ -8,7 +8,7 @@ const SLOTS = 16_384
 const MASTERS = 3
 
 /** Milliseconds until the others hold a silent node for dead: short for a failover, long for a machine under load. */
-const NODE_TIMEOUT_MS = 1_500
+const NODE_TIMEOUT_MS = 2_000
 
 /** How often the nodes are asked whether they agree. */
 const LOOK_EVERY_MS = 50
@@ -16,10 +16,8 @@ const LOOK_EVERY_MS = 50
 const AGREED_WITHIN_MS = 60_000
 
 interface View {
-  readonly id: string
   readonly port: number
   readonly flags: readonly string[]
-  readonly masterId: string
   readonly slots: boolean
 }
 
@@ -51,15 +49,22 @@ export class RedisCluster {
 
   /** Kills the process that is master of this third of the slots now (0, 1 or 2), and waits for nothing else. */
   async killMaster(third: number): Promise<void> {
-    const views = await this.#views()
-    const [view] = views
-    const masters = [...(view ?? [])]
+    await (await this.#master(third)).kill()
+  }
+
+  /** Stops it without ending it, so that connections to it stay open. */
+  async silenceMaster(third: number): Promise<void> {
+    ;(await this.#master(third)).silence()
+  }
+
+  async #master(third: number): Promise<RedisProcess> {
+    const [view = []] = await this.#views()
+    const masters = view
       .filter(({ flags, slots }) => flags.includes('master') && slots && !flags.includes('fail'))
-      .map(({ port }) => this.nodes.find((node) => node.port === port))
-      .filter((node) => node?.running === true)
-    const master = masters.find((node) => node !== undefined && this.nodes.indexOf(node) % MASTERS === third)
+      .map(({ port }) => this.nodes.findIndex((node) => node.port === port && node.running))
+    const master = this.nodes[masters.find((n) => n >= 0 && n % MASTERS === third) ?? -1]
     if (master === undefined) throw new Error(`Nobody is master of the third ${third}`)
-    await master.kill()
+    return master
   }
 
   /** Resolves when every living node sees a living master for every slot. */
@@ -76,7 +81,7 @@ export class RedisCluster {
     })
   }
 
-  /** Starts what was killed again, and resolves when every master has a replica that is in step with it. */
+  /** Starts what was killed or silenced again, and resolves when every master has a replica that is in step with it. */
   async revive(): Promise<void> {
     await Promise.all(this.nodes.filter((node) => !node.running).map((node) => node.start()))
     await this.awaitFailover()
@@ -170,14 +175,14 @@ const busPort = async (node: RedisProcess): Promise<string> => {
   return port
 }
 
-/** `CLUSTER NODES`, a line a node: id, address, flags, master, …, slots. */
+/** `CLUSTER NODES`, a line for each node: id, address, flags, master, four times and states, slots. */
 async function viewOf(node: RedisProcess): Promise<View[]> {
   return String(await node.ask('cluster', 'nodes'))
     .trim()
     .split('\n')
     .map((line) => {
-      const [id = '', address = '', flags = '', masterId = '', , , , , ...slots] = line.split(' ')
+      const [, address = '', flags = '', , , , , , ...slots] = line.split(' ')
       const port = Number(/:(\d+)@/.exec(address)?.[1])
-      return { id, port, flags: flags.split(','), masterId, slots: slots.length > 0 }
+      return { port, flags: flags.split(','), slots: slots.length > 0 }
     })
 }

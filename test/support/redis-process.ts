@@ -18,6 +18,7 @@ export class RedisProcess {
   readonly #home = mkdtempSync(join(tmpdir(), 'bursar-redis-'))
   readonly #args: readonly string[]
   #process: ChildProcess | undefined
+  #silent = false
 
   /** `args` follow the port, the address and the folder; the first may be a configuration file. */
   constructor(port: number, args: (home: string) => readonly string[]) {
@@ -26,12 +27,24 @@ export class RedisProcess {
     this.#args = args(this.#home)
   }
 
+  /** Alive, and answering. */
   get running(): boolean {
+    return this.#alive && !this.#silent
+  }
+
+  get #alive(): boolean {
     return this.#process !== undefined && this.#process.exitCode === null && this.#process.signalCode === null
   }
 
-  /** Resolves when it answers, be it with a refusal. */
+  /** Starts it, or lets it speak again. Resolves when it answers, be it with a refusal. */
   async start(): Promise<void> {
+    if (this.#silent) this.#process?.kill('SIGCONT')
+    else this.#spawn()
+    this.#silent = false
+    await this.ask('ping')
+  }
+
+  #spawn(): void {
     const [first = '', ...others] = this.#args
     const place = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#home]
     const args = first.startsWith('--') ? [...place, first, ...others] : [first, ...place, ...others]
@@ -39,16 +52,22 @@ export class RedisProcess {
     this.#process = child
     running.add(child)
     child.once('exit', () => running.delete(child))
-    await this.ask('ping')
   }
 
   /** `kill -9`. Does nothing to one that is dead already. */
   async kill(): Promise<void> {
-    if (!this.running) return
+    if (!this.#alive) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#process?.once('exit', () => resolve())
     this.#process?.kill('SIGKILL')
     await promise
+    this.#silent = false
+  }
+
+  /** It keeps its connections and hears, and says nothing: what a hung host looks like from outside. */
+  silence(): void {
+    this.#process?.kill('SIGSTOP')
+    this.#silent = true
   }
 
   /** The answer to one command, on a connection of its own. */

@@ -40,6 +40,11 @@ export class RedisServer {
     await promise
   }
 
+  /** SIGSTOP: it hears and says nothing, and keeps its connections. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process?.kill(signal)
+  }
+
   flush(): Promise<unknown> {
     return this.#asked((client) => client.flushall())
   }

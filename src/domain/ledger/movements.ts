@@ -6,7 +6,15 @@ export interface PurposeRules {
   readonly assets: readonly Asset[]
   /** What comes in must leave again: the ledger check lists what has stayed too long. */
   readonly returnsToZero?: true
+  /** Places, each with an account of its own. */
+  readonly at?: readonly string[]
 }
+
+/** Currencies that people pay with. */
+export const MONEY = ['USD', 'EUR', 'INR', 'NGN', 'JPY', 'KWD'] as const satisfies readonly Asset[]
+
+/** Where our money is that is not with us yet, or no longer. */
+export const GATEWAYS = ['stripe', 'razorpay', 'paystack', 'mock'] as const
 
 /** What an account is for. */
 export const purposes = {
@@ -16,6 +24,16 @@ export const purposes = {
   revenue: { platform: true, assets: ['BUDGET'] },
   /** The budget of one payment token. */
   token: { platform: false, assets: ['BUDGET'] },
+  /** What a user has with us. */
+  wallet: { platform: false, assets: MONEY },
+  /** What each gateway has taken in for us (negative: it owes us) and paid out for us. */
+  gateway: { platform: true, assets: MONEY, at: GATEWAYS },
+  /** What came in and belongs to nobody yet: late, doubled, or of another amount than asked. It is credited or goes back. */
+  suspense: { platform: true, assets: MONEY, returnsToZero: true },
+  /** Set aside while a customer's bank argues with us. */
+  dispute: { platform: true, assets: MONEY },
+  /** What disputes and returns have cost us, where the user no longer had it. */
+  losses: { platform: true, assets: MONEY },
 } as const satisfies Record<string, PurposeRules>
 
 export type Purpose = keyof typeof purposes
@@ -31,6 +49,21 @@ export const movements = {
   'token.deduct': { debit: 'token', credit: 'revenue' },
   'token.expire': { debit: 'token', credit: 'issuance' },
   'token.revoke': { debit: 'token', credit: 'issuance' },
+  'deposit.settle': { debit: 'gateway', credit: 'wallet' },
+  'withdrawal.settle': { debit: 'wallet', credit: 'gateway' },
+  'withdrawal.return': { debit: 'gateway', credit: 'wallet' },
+  'refund.settle': { debit: 'wallet', credit: 'gateway' },
+  'refund.reverse': { debit: 'gateway', credit: 'wallet' },
+  'suspense.receive': { debit: 'gateway', credit: 'suspense' },
+  'suspense.credit': { debit: 'suspense', credit: 'wallet' },
+  'suspense.return': { debit: 'suspense', credit: 'gateway' },
+  'suspense.reverse': { debit: 'gateway', credit: 'suspense' },
+  'mismatch.cover': { debit: 'losses', credit: 'gateway' },
+  'dispute.open': { debit: 'wallet', credit: 'dispute' },
+  'dispute.advance': { debit: 'losses', credit: 'dispute' },
+  'dispute.lose': { debit: 'dispute', credit: 'gateway' },
+  'dispute.win': { debit: 'dispute', credit: 'wallet' },
+  'dispute.recover': { debit: 'dispute', credit: 'losses' },
 } as const satisfies Record<string, { debit: Purpose; credit: Purpose }>
 
 export type Movement = keyof typeof movements

@@ -1,3 +1,4 @@
+import { arrayLiteral } from '../../kit/array-literal.ts'
 import { assert } from '../../kit/assert.ts'
 import { newId } from '../../kit/ids.ts'
 import type { Amount, Asset } from '../../kit/money.ts'
@@ -215,15 +216,13 @@ class Statement {
   #rows<Row>(columns: Columns<Row>, rows: readonly Row[]): string {
     const arrays = columns.map(([, type, value]) => {
       const values = rows.map((row) => value(row, this.#now))
-      return `$${this.parameters.push(bare.has(type) ? literal(values) : values)}::${type}[]`
+      return `$${this.parameters.push(bare.has(type) ? arrayLiteral(values) : values)}::${type}[]`
     })
     return `unnest(${arrays.join(', ')}) as new (${names(columns)})`
   }
 }
 
-/** Types whose text needs no quotes inside an array literal. Joining it here takes half as long as the driver does. */
+/** Types whose text needs no quotes inside an array literal. */
 const bare = new Set(['uuid', 'bigint', 'integer', 'boolean'])
-
-const literal = (values: readonly unknown[]): string => `{${values.map((value) => value ?? 'NULL').join(',')}}`
 
 const names = <Row>(columns: Columns<Row>): string => columns.map(([name]) => name).join(', ')

@@ -1,5 +1,6 @@
 import { Secret } from '../../kit/secret.ts'
 import type { Config } from '../config.ts'
+import { addressesShown, redisTopology } from './redis-url.ts'
 import { developmentSecrets } from './variables.ts'
 
 const published = new Set<string>(Object.values(developmentSecrets))
@@ -21,12 +22,18 @@ function shown(value: unknown, path: readonly string[]): string {
   if (value === undefined) return 'not set'
   if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map((item) => shown(item, path)).join(', ')
   if (value instanceof Secret) {
+    if (path.at(-1) === 'redisUrl') return redisShown(value.reveal())
     if (path.at(-1)?.endsWith('Url')) return withoutCredentials(value.reveal())
     return published.has(value.reveal()) ? '<redacted> (development default)' : '<redacted>'
   }
   return typeof value === 'string' && value.includes('://') && URL.canParse(value)
     ? withoutCredentials(value)
     : String(value)
+}
+
+function redisShown(text: string): string {
+  const topology = redisTopology(text)
+  return topology.kind === 'single' ? withoutCredentials(text) : addressesShown(topology)
 }
 
 /** Scheme, host and path. The query goes too: drivers accept a password there. */

@@ -34,6 +34,8 @@ export function productionProblems(given: Record<string, string>): string[] {
     const previous = given[`${name}_PREVIOUS`]?.split(',') ?? []
     for (const old of previous) problems.push(problemOfSecret(`${name}_PREVIOUS`, old.trim(), least))
   }
+  if (given.MOCK_API_BASE !== undefined)
+    problems.push('MOCK_API_BASE is refused in production: the mock gateway moves no money. Leave it out')
   if (/^(true|1|yes|on)$/i.test(given.SANDBOX ?? ''))
     problems.push('SANDBOX is refused in production: nobody would really be paid or verified. Leave it out')
   return problems.filter((problem) => problem !== undefined)

@@ -13,6 +13,7 @@ import {
   secretUrl,
   text,
 } from './parse.ts'
+import { redisUrl } from './redis-url.ts'
 
 /** Obviously not for production, where they are refused; fixed, so that a developer's tokens survive a restart. */
 export const developmentSecrets = {
@@ -40,7 +41,7 @@ export const variables = z.object({
   PORT: port.default(8001),
   DATA_DIR: text.default('.data'),
   DATABASE_URL: secretUrl('postgresql', 'postgres').optional(),
-  REDIS_URL: secretUrl('redis', 'rediss').optional(),
+  REDIS_URL: redisUrl.optional(),
   MIGRATE_ON_START: flag.optional(),
   SANDBOX: flag.optional(),
 
@@ -85,13 +86,18 @@ export const variables = z.object({
   RAZORPAY_KEY_ID: text.optional(),
   RAZORPAY_KEY_SECRET: secret.optional(),
   RAZORPAY_WEBHOOK_SECRET: secret.optional(),
+  RAZORPAY_ACCOUNT_NUMBER: secret.optional(),
   RAZORPAY_API_BASE: httpUrl.optional(),
   PAYSTACK_SECRET_KEY: secret.optional(),
   PAYSTACK_PUBLIC_KEY: text.optional(),
   PAYSTACK_API_BASE: httpUrl.optional(),
+  MOCK_API_KEY: secret.optional(),
+  MOCK_WEBHOOK_SECRET: secret.optional(),
+  MOCK_API_BASE: httpUrl.optional(),
   WEBHOOK_ALLOWED_IPS: list.default([]),
 
   DEFAULT_CURRENCY: currency.default('USD'),
+  WALLET_CURRENCY: oneOf('INR', 'USD', 'EUR', 'NGN', 'JPY', 'KWD').default('INR'),
   INVOICE_DUE_DAYS: integer(0, 365).default(30),
   INVOICE_PREFIX: text.default('INV'),
   AUTO_SEND_INVOICES: flag.default(true),

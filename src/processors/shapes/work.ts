@@ -12,7 +12,7 @@ export interface Work<K extends Kind> extends Tx {
   readonly operation: OpenOperation
   readonly now: Date
   /** Locks accounts and opens their books; what is posted is written before the transaction commits. */
-  books(accountIds: readonly string[]): Promise<Books>
+  books(accountIds: readonly string[], options?: { holds?: readonly string[] }): Promise<Books>
   /** Asks for something that exists exactly if this transaction commits. */
   followUp(...followUps: FollowUp[]): void
   /** Jobs to send after the commit. */
@@ -36,8 +36,8 @@ export function openWork<K extends Kind>(
       input,
       operation,
       now,
-      async books(accountIds) {
-        const books = await openBooks(tx.sql, accountIds, now)
+      async books(accountIds, options) {
+        const books = await openBooks(tx.sql, accountIds, now, options)
         opened.push(books)
         return books
       },

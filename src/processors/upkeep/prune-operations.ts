@@ -10,12 +10,12 @@ const KEY_DAYS = 31
 /** Two whole months behind the present one. */
 const ALLOWANCE_DAYS = 62
 
-/** Rows of each table in one run, so that no transaction grows without bound; the next day takes the rest. */
+/** Rows of each table in one run, so that no transaction grows without bound; what is left is the next run's, at once. */
 const MAX_ROWS = 100_000
 
 /** Only what is final is forgotten: an operation that is open or stuck is kept, however old. */
 export const operationPrune = transact(pruneOperations, {
-  async perform({ sql, now }, { retentionDays }) {
+  async perform({ sql, now, input, followUp }, { retentionDays }) {
     const before = (days: number) => new Date(now.getTime() - days * DAY_MS)
     // An operation outlives its key, so that a replay always finds it.
     const oldest = before(Math.max(retentionDays, KEY_DAYS + 1))
@@ -41,6 +41,8 @@ export const operationPrune = transact(pruneOperations, {
     const allowances = await sql.query(`delete from voice_allowance where period < $1 returning 1`, [
       before(ALLOWANCE_DAYS).toISOString().slice(0, 7),
     ])
+    // A day at full load leaves more than one run may forget.
+    if (Math.max(keys.length, operations.length) === MAX_ROWS) followUp({ kind: 'operation.prune', input })
     return {
       operations: operations.length,
       keys: keys.length,

@@ -1,0 +1,127 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core'
+import { newId } from '../../kit/ids.ts'
+import { type Amount, amount, smallest } from '../../kit/money.ts'
+import { type LifeCycle, mayMove, move } from '../../kit/states.ts'
+import { platformAccount } from '../ledger/platform-accounts.ts'
+import type { Desk } from './desk.ts'
+import type { Currency, GatewayName } from './names.ts'
+import { type Payment, refundable } from './payment.ts'
+
+export type DisputeStatus = 'needs_response' | 'under_review' | 'won' | 'lost'
+
+/** Late alerts never take back what was decided. A bank may ask again after it has reviewed. */
+export const disputeCycle: LifeCycle<DisputeStatus> = {
+  needs_response: ['under_review', 'won', 'lost'],
+  under_review: ['needs_response', 'won', 'lost'],
+  won: [],
+  lost: [],
+}
+
+/** A customer's bank argues about a deposit. Its gateway takes the money at once, and so do we. */
+export const Dispute = defineEntity({
+  name: 'Dispute',
+  tableName: 'dispute',
+  properties: {
+    id: p.uuid().primary(),
+    gateway: p.text().$type<GatewayName>(),
+    gatewayId: p.text().fieldName('gateway_id'),
+    paymentId: p.uuid().fieldName('payment_id'),
+    status: p.text().$type<DisputeStatus>(),
+    currency: p.text().$type<Currency>(),
+    amount: p.bigint(),
+    /** What was there to take from the wallet; the rest is our loss for now. */
+    taken: p.bigint(),
+    openedAt: p.datetime().fieldName('opened_at'),
+    closedAt: p.datetime().fieldName('closed_at').nullable(),
+  },
+})
+
+export type Dispute = InferEntity<typeof Dispute>
+
+export interface DisputeNews {
+  readonly gateway: GatewayName
+  readonly id: string
+  readonly status: DisputeStatus
+  readonly amount: Amount
+  readonly currency: Currency
+}
+
+/**
+ * Believes news of a dispute about this deposit, whose user must be locked. The wallet gives what of the deposit was neither
+ * refunded nor disputed before, as far as it is there; never the same money a second time. Answers whether it was new.
+ */
+export async function settleDispute(desk: Desk, deposit: Payment, news: DisputeNews): Promise<boolean> {
+  const known = await desk.em.findOne(Dispute, { gateway: news.gateway, gatewayId: news.id })
+  const dispute = known ?? (await open(desk, deposit, news))
+  if (dispute.status === news.status || !mayMove(disputeCycle, dispute.status, news.status)) return known === null
+  dispute.status = move(disputeCycle, dispute.status, news.status)
+  if (news.status === 'won' || news.status === 'lost') await close(desk, deposit, dispute)
+  return true
+}
+
+async function open(desk: Desk, deposit: Payment, news: DisputeNews): Promise<Dispute> {
+  const books = await desk.books([deposit.accountId])
+  const wallet = books.account(deposit.accountId)
+  const taken = smallest(news.amount, refundable(deposit), wallet.available < 0n ? 0n : wallet.available)
+  const operationId = desk.operation.id
+  const argued = platformAccount('dispute', news.currency)
+  if (taken > 0n) books.post('dispute.open', { debit: wallet, credit: argued, amount: amount(taken), operationId })
+  if (news.amount > taken)
+    books.post('dispute.advance', {
+      debit: platformAccount('losses', news.currency),
+      credit: argued,
+      amount: amount(news.amount - taken),
+      operationId,
+    })
+  deposit.disputed += news.amount
+  // Written at once, so that whoever closes it in this transaction has books of its own.
+  await books.write(desk.sql)
+  return desk.em.create(Dispute, {
+    id: newId(),
+    gateway: news.gateway,
+    gatewayId: news.id,
+    paymentId: deposit.id,
+    status: 'needs_response',
+    currency: news.currency,
+    amount: news.amount,
+    taken,
+    openedAt: desk.now,
+  })
+}
+
+/** Positions of the closing transfers: a dispute may be opened and closed by one operation. */
+const CLOSING = 10
+
+async function close(desk: Desk, deposit: Payment, dispute: Dispute): Promise<void> {
+  dispute.closedAt = desk.now
+  const argued = platformAccount('dispute', dispute.currency)
+  const operationId = desk.operation.id
+  const books = await desk.books([deposit.accountId])
+  if (dispute.status === 'lost') {
+    books.post('dispute.lose', {
+      debit: argued,
+      credit: platformAccount('gateway', dispute.currency, dispute.gateway),
+      amount: amount(dispute.amount),
+      operationId,
+      position: CLOSING,
+    })
+    return
+  }
+  deposit.disputed -= dispute.amount
+  if (dispute.taken > 0n)
+    books.post('dispute.win', {
+      debit: argued,
+      credit: books.account(deposit.accountId),
+      amount: amount(dispute.taken),
+      operationId,
+      position: CLOSING,
+    })
+  if (dispute.amount > dispute.taken)
+    books.post('dispute.recover', {
+      debit: argued,
+      credit: platformAccount('losses', dispute.currency),
+      amount: amount(dispute.amount - dispute.taken),
+      operationId,
+      position: CLOSING + 1,
+    })
+}

@@ -1,0 +1,221 @@
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { auditAll } from '../chaos/audit.ts'
+import { campaign } from '../chaos/campaign.ts'
+import { Client } from '../chaos/client.ts'
+import { type Backend, backends } from '../chaos/deployment.ts'
+import type { Finding } from '../chaos/finding.ts'
+import { Tokens } from '../chaos/loads/tokens.ts'
+import { Misuse, readOptions } from '../chaos/options.ts'
+import { Dice } from '../chaos/random.ts'
+import { Records } from '../chaos/records.ts'
+import { table } from '../chaos/report.ts'
+import { planFaults } from '../chaos/schedule.ts'
+import { QUEUE_SCHEMA } from '../src/commands/migrate.ts'
+import { newId } from '../src/kit/ids.ts'
+import { type Sandbox, startSandbox } from '../src/sandbox/server.ts'
+import { Deployment } from './support/deployment.ts'
+
+const FAULTS = 9
+
+/** Any would do; this one kills early, so that nobody has to wait long for what a killed worker held. */
+const SEED = 4
+
+// Both at once: most of the time is spent waiting for what was killed.
+describe.concurrent('A short chaos run', () => {
+  for (const backend of ['postgres', 'redis'] as const) {
+    test.skipIf(backend === 'redis' && !inject('hasRedis'))(
+      `with the queue on ${backend}: nothing is lost, nothing is done twice, nobody is told wrong`,
+      { timeout: 240_000 },
+      async () => {
+        const told: string[] = []
+        const report = await campaign({
+          backend,
+          seed: SEED,
+          faults: FAULTS,
+          clients: 8,
+          rate: 40,
+          pace: 0.5,
+          progress: (line) => void told.push(line),
+        })
+        expect(report.findings, table(report).join('\n')).toEqual([])
+        expect(report.faults).toHaveLength(FAULTS)
+        expect(report.faults.flatMap(({ missed }) => missed ?? [])).toEqual([])
+        for (const kind of ['token.issue', 'token.deduct']) {
+          const { asked = 0, succeeded = 0, refused = 0 } = report.kinds[kind] ?? {}
+          expect(succeeded + refused).toBe(asked)
+          expect(succeeded).toBeGreaterThan(10)
+        }
+        expect(told.at(-1)).toContain(`${FAULTS}/${FAULTS} faults`)
+      },
+    )
+  }
+})
+
+describe('The faults of a run', () => {
+  test.each(backends)('on %s depend on the seed alone', (backend: Backend) => {
+    const plan = (seed: number) => planFaults(new Dice(seed), { backend, count: 50, pace: 1 })
+    expect(plan(7)).toEqual(plan(7))
+    expect(plan(7)).not.toEqual(plan(8))
+  })
+
+  test('are of every kind that the deployment can have', () => {
+    const kinds = (backend: Backend) =>
+      new Set(planFaults(new Dice(1), { backend, count: 1_000, pace: 1 }).map(({ fault }) => fault))
+    expect(kinds('redis')).toContain('kill redis')
+    expect(kinds('postgres')).not.toContain('kill redis')
+    expect(kinds('cluster')).toContain('kill cluster master')
+    expect(kinds('redis').size).toBeGreaterThan(18)
+  })
+})
+
+describe('npm run chaos', () => {
+  test('understands what the README shows', () => {
+    expect(readOptions(['--faults', '300', '--seed', '7', '--backend', 'redis'])).toMatchObject({
+      faults: 300,
+      seed: 7,
+      backends: ['redis'],
+    })
+    expect(readOptions(['--help'])).toBe('help')
+    expect(readOptions([])).toMatchObject({ faults: 300, backends: ['redis', 'postgres'] })
+  })
+
+  test.each([
+    ['--faults', 'many'],
+    ['--faults', '-1'],
+    ['--seed', '1.5'],
+    ['--backend', 'kafka'],
+    ['--rate', '0'],
+    ['--speed', '9'],
+    ['300'],
+  ])('says what is wrong with %s %s', (...words: string[]) => {
+    expect(() => readOptions(words)).toThrow(Misuse)
+  })
+})
+
+describe('The audit', { timeout: 90_000 }, () => {
+  let bursar: Deployment
+  let sandbox: Sandbox
+  beforeAll(async () => {
+    sandbox = await startSandbox({})
+    bursar = await Deployment.start({
+      env: {
+        SANDBOX: 'false',
+        VOICE_SERVICE_URL: sandbox.voiceUrl,
+        VAULT_URL: sandbox.vaultUrl,
+        VAULT_TOKEN: 'sandbox',
+      },
+    })
+  })
+  afterAll(async () => {
+    await bursar.stop()
+    await sandbox.stop()
+  })
+
+  /** A little honest work, and what its clients were told. What an earlier test has tampered with is forgotten first. */
+  async function work(): Promise<{ records: Records; load: Tokens }> {
+    await tamper(`delete from operation; delete from idempotency_key; delete from voice_allowance; delete from token;
+      delete from schedule_run; delete from transfer; delete from account_delta; delete from account where floor is not null;
+      update account set balance = 0, entries = 0`)
+    const records = new Records()
+    const client = new Client({ doors: [bursar.door.url], records, dice: new Dice(1) })
+    const load = new Tokens()
+    await load.setUp(client)
+    for (let n = 0; n < 25; n++) await load.step(client)
+    await bursar.quiet()
+    return { records, load }
+  }
+
+  /** As somebody does who has the rights of a superuser: without the triggers that guard the books. */
+  async function tamper(sql: string): Promise<void> {
+    await bursar.pool.query(`begin; set local session_replication_role = replica; ${sql}; commit`)
+  }
+
+  async function audit({ records, load }: { records: Records; load: Tokens }): Promise<readonly Finding[]> {
+    const audited = {
+      pool: bursar.pool,
+      queueStore: { postgresUrl: bursar.database.url, schema: QUEUE_SCHEMA },
+      roles: new Map<string, never>(),
+    }
+    const general = await auditAll(audited, records.all)
+    const own = await load.audit({ pool: bursar.pool, told: records.all, sandbox })
+    return [...records.findings, ...general.findings, ...own.findings]
+  }
+
+  const sorts = (findings: readonly Finding[]) => [...new Set(findings.map(({ sort }) => sort))].toSorted()
+
+  test('finds nothing where nothing is wrong', async () => {
+    expect(await audit(await work())).toEqual([])
+  })
+
+  test('finds what was accepted and is gone', async () => {
+    const worked = await work()
+    const [told] = worked.records.all.filter(({ kind }) => kind === 'token.deduct')
+    await tamper(`delete from operation where id = '${told?.operationId}'`)
+    expect(sorts(await audit(worked))).toContain('lost')
+  })
+
+  test('finds what was done beside what was asked for', async () => {
+    const worked = await work()
+    await bursar.do('POST', '/token', { voice_id: 'limits_9_9_9_besides', budget: 1 })
+    const findings = await audit(worked)
+    expect(sorts(findings)).toContain('doubled')
+    expect(findings.map(({ says }) => says).join('\n')).toMatch(/token.issue .* was done beside what was asked for/)
+  })
+
+  test('finds what has no outcome', async () => {
+    const worked = await work()
+    await tamper(
+      `insert into operation (id, kind, job_id, input, submitted_by, submitted_at) values ('${newId()}', 'gone.kind', 'x', '{}', ' bursar', now())`,
+    )
+    expect(await audit(worked)).toEqual([{ sort: 'open', says: expect.stringContaining('is still queued') }])
+  })
+
+  test('finds a caller who was told something else than the books say', async () => {
+    const worked = await work()
+    await tamper(
+      `update operation set status = 'failed', result = null, error = '{"code":"token.expired"}'
+       where id = (select id from operation where kind = 'token.deduct' and status = 'succeeded' order by id limit 1)`,
+    )
+    expect(sorts(await audit(worked))).toContain('told')
+  })
+
+  test('finds money that moved twice, and money that did not move', async () => {
+    const worked = await work()
+    await tamper(
+      `insert into transfer select gen_random_uuid(), movement, operation_id, 7, debit_id, credit_id, asset, amount,
+         debit_balance, debit_entry + 1000, credit_balance, credit_entry, memo, posted_at
+       from transfer where movement = 'token.deduct' limit 1`,
+    )
+    expect(sorts(await audit(worked))).toEqual(expect.arrayContaining(['books', 'doubled']))
+    await tamper('delete from transfer')
+    expect(sorts(await audit(worked))).toEqual(expect.arrayContaining(['books', 'lost']))
+  })
+
+  test('finds a balance that is not what its callers were told', async () => {
+    const worked = await work()
+    await tamper('update account set balance = balance + 1 where floor is not null and not closed')
+    const findings = await audit(worked)
+    expect(findings.map(({ says }) => says).join('\n')).toMatch(/by what its callers were told it is/)
+  })
+
+  test('finds a decision about a voice that nobody was asked about', async () => {
+    const worked = await work()
+    await sandbox.stop()
+    const other = await startSandbox({ port: Number(new URL(sandbox.voiceUrl).port) })
+    sandbox = other
+    expect(sorts(await audit(worked))).toEqual(['outside'])
+  })
+
+  test('notes at once a key that names two operations, and an outcome that changes', () => {
+    const records = new Records()
+    const told = records.open({ kind: 'token.deduct', method: 'POST', path: '/' })
+    records.operation(told, 'a')
+    records.outcome(told, { status: 'succeeded', result: { left: 1 } })
+    records.operation(told, 'a')
+    records.outcome(told, { status: 'succeeded', result: { left: 1 } })
+    expect(records.findings).toEqual([])
+    records.operation(told, 'b')
+    records.outcome(told, { status: 'succeeded', result: { left: 2 } })
+    expect(sorts(records.findings)).toEqual(['doubled', 'told'])
+  })
+})

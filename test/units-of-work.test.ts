@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Token } from '../src/domain/tokens/token.ts'
+import { type Database, openDatabase, openPool } from '../src/platform/database.ts'
+import { freshDatabase, type TestDatabase } from './support/database.ts'
+
+const CONNECTIONS = 3
+
+let fresh: TestDatabase
+let database: Database
+beforeAll(async () => {
+  fresh = await freshDatabase()
+  const pool = openPool({ url: fresh.url, name: 'units of work', max: CONNECTIONS })
+  database = await openDatabase(pool, [Token])
+})
+afterAll(async () => {
+  // Never ends while a connection is missing.
+  await database.close()
+  await fresh.drop()
+})
+
+const endAllSessions = () =>
+  fresh.pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'units of work'`,
+  )
+
+test('A unit of work whose connection is lost gives it back: as many can be lost as one likes', async () => {
+  for (let lost = 0; lost < 2 * CONNECTIONS; lost++) {
+    await expect(
+      database.unitOfWork(async ({ sql }) => {
+        await endAllSessions()
+        await sql.query('select 1')
+      }),
+    ).rejects.toThrow(/terminat|not queryable/)
+  }
+  expect(await database.unitOfWork(({ sql }) => sql.query('select 1 as one'))).toEqual([{ one: 1 }])
+})
+
+test('A unit of work that cannot even begin on the connection that it was given does not keep it', async () => {
+  for (let lost = 0; lost < 2 * CONNECTIONS; lost++) {
+    await database.unitOfWork(({ sql }) => sql.query('select 1'))
+    // Most of them are noticed by the pool before they are used; what is not must not be kept either.
+    const ending = endAllSessions()
+    await Promise.allSettled([1, 2, 3].map(() => database.unitOfWork(({ sql }) => sql.query('select 1'))))
+    await ending
+  }
+  expect(await database.unitOfWork(({ sql }) => sql.query('select 1 as one'))).toEqual([{ one: 1 }])
+})
