@@ -30,7 +30,7 @@ describe('The benchmark', () => {
     const only = ['--only', 'bare-route,engine']
     printed = await bench([...SHORT, ...only, '--server', inject('serverUrl'), '--results', folder])
     results = JSON.parse(readFileSync(join(folder, 'latest.json'), 'utf8'))
-  }, 120_000)
+  }, 300_000)
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   test('holds deductions against a bare route, and the ledger engine against plain transactions', () => {
@@ -67,5 +67,5 @@ describe('The benchmark', () => {
       expect(bench(['--rows', 'many'])).rejects.toThrow('--rows wants numbers'),
       expect(bench(['--help'])).resolves.toContain('bare-route'),
     ])
-  })
+  }, 60_000)
 })

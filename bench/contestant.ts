@@ -1,0 +1,117 @@
+import { join } from 'node:path'
+import { freePort } from '../test/support/redis.ts'
+import { cpuSeconds } from './cpu.ts'
+import type { Backend } from './options.ts'
+import { type Running, start } from './processes.ts'
+import { type Seeded, seedTokens } from './seed.ts'
+import type { BenchDatabase, BenchRedis, Stage } from './stage.ts'
+
+/** Something that takes deductions over HTTP, and all its processes. */
+export interface Contestant {
+  readonly name: string
+  readonly url: string
+  /** Where a deduction of 1 is asked for: one path for each token. */
+  readonly paths: readonly string[]
+  /** Undefined for the bare route, which remembers nothing. */
+  readonly database: BenchDatabase | undefined
+  /** Processor seconds used so far, by process. */
+  cpu(): Record<string, number>
+  stop(): Promise<void>
+}
+
+export interface Terms {
+  readonly tokens: number
+  /** Worker processes. */
+  readonly workers?: number
+  /** A database that is there already, with its tokens: it stays when the contestant stops. */
+  readonly on?: { readonly database: BenchDatabase; readonly seeded: Seeded }
+}
+
+/** What a design's processes are called by: a script, the words for its roles, and where its queue is. */
+interface Design {
+  readonly name: string
+  readonly script: string
+  readonly roles: { readonly door: readonly string[]; readonly worker: readonly string[] }
+  readonly backend: Backend
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const peer = (name: string, script: string, backend: Backend): Design => ({
+  name,
+  script: join('peers', script),
+  roles: { door: ['door'], worker: ['worker'] },
+  backend,
+})
+
+const bursar = (backend: Backend): Design => ({
+  name: `Bursar, queue on ${backend === 'redis' ? 'Redis' : 'PostgreSQL'}`,
+  script: '../src/main.ts',
+  roles: { door: ['api'], worker: ['worker'] },
+  backend,
+  env: {
+    NODE_ENV: 'test',
+    SANDBOX: 'false',
+    // Nobody is asked: the tokens are there.
+    VOICE_SERVICE_URL: 'http://127.0.0.1:9',
+    MIGRATE_ON_START: 'false',
+    METRICS_PORT: '0',
+    LOG_LEVEL: 'info',
+  },
+})
+
+/** Everything that can take part, by backend of its queue. */
+export const designs = {
+  bursar,
+  bullmq: (backend: Backend) => peer(`BullMQ on ${backend === 'redis' ? 'Redis' : 'PostgreSQL'}`, 'bullmq.ts', backend),
+  pgBoss: () => peer('pg-boss', 'pg-boss.ts', 'postgres'),
+  graphileWorker: () => peer('graphile-worker', 'graphile-worker.ts', 'postgres'),
+}
+
+/** Starts a design's API and worker as processes of their own, on a database of their own. */
+export async function startDesign(stage: Stage, design: Design, terms: Terms): Promise<Contestant> {
+  const database = terms.on?.database ?? (await stage.database())
+  const seeded = terms.on?.seeded ?? (await seedTokens(database, terms.tokens))
+  const redis: BenchRedis | undefined = design.backend === 'redis' ? await stage.redis() : undefined
+  const port = await freePort()
+  const env = {
+    ...design.env,
+    DATABASE_URL: database.url,
+    ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
+    PORT: String(port),
+  }
+  const door = await start(design.script, design.roles.door, env, stage.logFile())
+  const workers: Running[] = []
+  for (let n = 0; n < (terms.workers ?? 1); n++)
+    workers.push(await start(design.script, design.roles.worker, env, stage.logFile()))
+  return {
+    name: design.name,
+    url: `http://127.0.0.1:${port}`,
+    paths: seeded.tokenIds.map((id) => `/token/${id}/deduct`),
+    database,
+    cpu: () => ({
+      api: cpuSeconds(door.pid),
+      worker: workers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0),
+      ...(stage.postmaster === undefined ? {} : { postgres: cpuSeconds(stage.postmaster) }),
+      ...(redis === undefined ? {} : { redis: cpuSeconds(redis.pid) }),
+    }),
+    async stop() {
+      await Promise.all([door.stop(), ...workers.map((worker) => worker.stop())])
+      await redis?.stop()
+      if (terms.on === undefined) await database.drop()
+    },
+  }
+}
+
+/** The bare route that everything is held against. */
+export async function startEcho(stage: Stage): Promise<Contestant> {
+  const port = await freePort()
+  const echo = await start('peers/echo.ts', [], { PORT: String(port) }, stage.logFile())
+  return {
+    name: 'bare Hono route that echoes its JSON',
+    url: `http://127.0.0.1:${port}`,
+    paths: ['/echo'],
+    database: undefined,
+    cpu: () => ({ api: cpuSeconds(echo.pid) }),
+    stop: () => echo.stop(),
+  }
+}
