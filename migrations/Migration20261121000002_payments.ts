@@ -119,6 +119,9 @@ export class Migration20261121000002_payments extends Migration {
       `create index payment_expiry on payment (expires_at) where status = 'pending' and expires_at is not null`,
     )
     this.addSql(`create index payment_review on payment (id) where status = 'review'`)
+    this.addSql(
+      `create index payment_going_back on payment (id) where type = 'return' and status <> 'completed'`,
+    )
     this.addSql(`
       create table gateway_attempt (
         id uuid primary key, -- our reference at the gateway, for ever
@@ -150,6 +153,9 @@ export class Migration20261121000002_payments extends Migration {
       `create index gateway_attempt_named on gateway_attempt (gateway, gateway_id) where gateway_id is not null`,
     )
     this.addSql(`create index gateway_attempt_moved on gateway_attempt (gateway, moved_id) where moved_id is not null`)
+    this.addSql(
+      `create index gateway_attempt_refunds on gateway_attempt (gateway, charge_id) where charge_id is not null`,
+    )
     this.addSql(`create index gateway_attempt_time on gateway_attempt (gateway, asked_at)`)
     this.addSql(`
       create table dispute (
@@ -166,6 +172,7 @@ export class Migration20261121000002_payments extends Migration {
         unique (gateway, gateway_id),
         check ((status in ('won', 'lost')) = (closed_at is not null))
       )`)
+    this.addSql(`create index dispute_open on dispute (opened_at) where closed_at is null`)
     this.addSql(`
       create table webhook (
         id uuid primary key,
@@ -198,7 +205,7 @@ export class Migration20261121000002_payments extends Migration {
         method text not null, -- a saved one's id, or how it was to be paid
         client_ip text,
         network cidr, -- in which that address is
-        device text, -- what its software says of itself, without versions
+        device text, -- a digest of what its software says of itself
         hour smallint not null check (hour between 0 and 23), -- of the user's own day
         indicators text[] not null,
         score double precision not null check (score between 0 and 1),
@@ -268,14 +275,35 @@ export class Migration20261121000002_payments extends Migration {
     this.addSql(`
       create table reconciliation (
         id uuid primary key,
-        operation_id uuid not null,
+        operation_id uuid not null unique,
         gateway text not null,
         from_at timestamptz not null,
         until_at timestamptz not null,
-        compared integer not null,
-        findings json not null, -- missing, extra and different ones, with what was done about each
-        made_at timestamptz not null
+        status text not null check (status in ('listing', 'asking', 'done')),
+        next_page text, -- where reading their list goes on
+        compared integer not null default 0 check (compared >= 0),
+        findings json not null default '[]', -- missing, extra and different ones, with what was done about each
+        found integer not null default 0 check (found >= 0), -- the findings show the first of them
+        for_person integer not null default 0 check (for_person between 0 and found),
+        started_at timestamptz not null,
+        finished_at timestamptz,
+        check (until_at > from_at),
+        check ((status = 'done') = (finished_at is not null))
       )`)
-    this.addSql(`create index reconciliation_gateway on reconciliation (gateway, from_at)`)
+    // Their list, while it is compared.
+    this.addSql(`
+      create table reconciliation_line (
+        reconciliation_id uuid not null references reconciliation,
+        type text not null check (type in ('charge', 'refund', 'payout')),
+        gateway_id text not null,
+        reference text,
+        status text not null check (status in ('succeeded', 'pending', 'failed', 'returned', 'absent')),
+        amount bigint,
+        currency text,
+        at timestamptz,
+        asked boolean not null default false, -- not from the list, but by asking for this one
+        primary key (reconciliation_id, type, gateway_id)
+      )`)
+    this.addSql(`create index reconciliation_gateway on reconciliation (gateway, id)`)
   }
 }

@@ -66,6 +66,7 @@ function implied({ access, params, query, body }: RouteDeclaration): Listed[] {
     error(503, 'The database cannot be reached, or more is waiting than can be taken in', 'Retry-After'),
   ]
   if (Array.isArray(access)) errors.push(error(403, 'The caller lacks the role'))
+  if (access === 'caller') errors.push(error(403, 'The caller may not act for somebody else'))
   if (params !== undefined || query !== undefined || body !== undefined)
     errors.push(error(422, 'The request has problems; «detail» lists every one of them'))
   if (body !== undefined) {

@@ -10,6 +10,7 @@ import { type DocumentedAnswer, documentedAnswers } from './documented-answers.t
 import { doorRefusals } from './door-refusals.ts'
 import { BASIC_CHALLENGE, Invalid, type Problem, RefusalWithHeaders } from './errors.ts'
 import { rateLimitHeaders } from './rate-limit-headers.ts'
+import { rawCardPath } from './raw-card.ts'
 import { addHeader, headerOf } from './reply.ts'
 
 /**
@@ -193,12 +194,19 @@ async function parse(c: Context<Env>, declared: RouteDeclaration, fields: readon
     return {}
   }
   const sent = declared.body === undefined ? NO_BODY : await jsonBody(c)
-  const params = check('path', declared.params, () => c.req.param())
+  const params = check('path', declared.params, () => withoutCards(c.req.param()))
   const query = check('query', declared.query, () => c.req.query())
   problems.push(...sent.problems)
   const body = check('body', declared.body, () => sent.fields)
   if (problems.length > 0) throw new Invalid(problems)
   return { params, query, body, sent: only(fields, sent.fields) }
+}
+
+/** Ids from a path are stored and answered: a card number has no business there either. */
+function withoutCards(params: Record<string, string>): Record<string, string> {
+  const cardAt = rawCardPath(JSON.stringify(params), params)
+  if (cardAt !== undefined) throw doorRefusals.rawCardData({ path: cardAt.join('.') })
+  return params
 }
 
 const NO_BODY: JsonBody = { fields: {}, problems: [] }

@@ -1,4 +1,6 @@
 import { assert } from '../kit/assert.ts'
+import { recordSecurityEvent, sealAudit, writeAudit } from './audit.ts'
+import { reviewFraud } from './fraud.ts'
 import type { Kind } from './kind.ts'
 import {
   addMethod,
@@ -13,6 +15,7 @@ import {
   returnPayment,
   setKyc,
 } from './payments.ts'
+import { planReconciliation, runReconciliation } from './reconciliation.ts'
 import { deductToken, issueToken, mirrorToken, revokeToken, sweepTokens } from './tokens.ts'
 import { checkLedger, pruneOperations, retryOperations, sealLedger, tidyLedger } from './upkeep.ts'
 import { processWebhook, retryWebhook, unparkWebhooks } from './webhooks.ts'
@@ -35,9 +38,15 @@ export const kinds = {
   'payment.lookup': lookUpPayment,
   'payment.return': returnPayment,
   'payment.follow': followPayments,
+  'reconciliation.run': runReconciliation,
+  'reconciliation.plan': planReconciliation,
   'webhook.process': processWebhook,
   'webhook.retry': retryWebhook,
   'webhook.unpark': unparkWebhooks,
+  'fraud.review': reviewFraud,
+  'audit.seal': sealAudit,
+  'audit.write': writeAudit,
+  'security.record': recordSecurityEvent,
   'ledger.check': checkLedger,
   'ledger.tidy': tidyLedger,
   'ledger.seal': sealLedger,

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { type Asset, amount, assets, isAsset, parseDecimal } from '../kit/money.ts'
 import { GATEWAY_RETRY, kind, LEDGER_RETRY, type RetryPolicy } from './kind.ts'
 import { scheduledInput } from './scheduled.ts'
+import { MAX_ID, plainText } from './text.ts'
 
 /**
  * Somebody waits for the answer, so a gateway that cannot be reached is given up after half a minute: nothing was moved, and
@@ -9,22 +10,18 @@ import { scheduledInput } from './scheduled.ts'
  */
 export const PAYER_RETRY: RetryPolicy = { attempts: 6, delayMs: 1_000, maxDelayMs: 10_000 }
 
-/** Room for any gateway's identifiers and for a line on a statement. */
-const MAX_ID = 255
+/** A line on a statement. */
 const MAX_DESCRIPTION = 500
-
-const text = (max: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(max)
-    // PostgreSQL's text takes no NUL, and nobody means one.
-    .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters')
 
 /** A decimal number or text, in the currency's own unit. How many decimals it may have is the currency's, so `amountRule` looks. */
 const decimalAmount = z
-  .union([z.number(), z.string().max(40)])
+  .union([
+    z.number().positive(),
+    z
+      .string()
+      .max(40)
+      .regex(/^\s*\d{1,19}(\.\d{1,18})?\s*$/, 'must be a positive decimal number such as 1000.50'),
+  ])
   .openapi({ description: 'Decimal, in units of the currency: 1000.5 or "1000.50".', example: 1000 })
 
 /** Lower or upper case in, upper case inside. */
@@ -34,7 +31,7 @@ export const currencyCode = z
   .toUpperCase()
   .refine((code) => MONEY.has(code), { error: 'is not a currency of wallets: USD, EUR, INR, NGN, JPY or KWD' })
   .transform((code) => code as 'USD' | 'EUR' | 'INR' | 'NGN' | 'JPY' | 'KWD')
-  .openapi({ type: 'string', example: 'INR' })
+  .openapi({ type: 'string', enum: bothCases(['INR', 'USD', 'EUR', 'NGN', 'JPY', 'KWD']), example: 'INR' })
 const MONEY: ReadonlySet<string> = new Set(['USD', 'EUR', 'INR', 'NGN', 'JPY', 'KWD'])
 
 const named = <const Names extends readonly [string, ...string[]]>(names: Names) =>
@@ -43,16 +40,16 @@ const named = <const Names extends readonly [string, ...string[]]>(names: Names)
     .trim()
     .toLowerCase()
     .pipe(z.enum(names))
-    .openapi({ type: 'string', enum: [...names, ...names.map((name) => name.toUpperCase())] })
+    .openapi({ type: 'string', enum: bothCases(names) })
 
 const gateway = named(['stripe', 'razorpay', 'paystack', 'mock'])
 const methodType = named(['card', 'upi', 'netbanking', 'wallet', 'bank_transfer'])
 
-const transactionId = text(MAX_ID).openapi({ example: 'txn_0198c9f24d5e7c3aa1b2c3d4e5f60718' })
-const methodId = text(MAX_ID).openapi({ example: 'pm_0198c9f24d5e7c3aa1b2c3d4e5f60718' })
+const transactionId = plainText(MAX_ID).openapi({ example: 'txn_0198c9f24d5e7c3aa1b2c3d4e5f60718' })
+const methodId = plainText(MAX_ID).openapi({ example: 'pm_0198c9f24d5e7c3aa1b2c3d4e5f60718' })
 
 /** Whose wallet: left out by the user whom it would name; back ends name any user. */
-const userId = text(MAX_ID).optional().openapi({ description: 'Left out by the user whom it would name.' })
+const userId = plainText(MAX_ID).optional().openapi({ description: 'Left out by the user whom it would name.' })
 
 /** Filled in at the door: where the request came from, for limits of suspicion and the audit log. */
 const client = z.object({ ip: z.string().nullable(), device: z.string().nullable() }).optional()
@@ -140,7 +137,7 @@ export const initiateDeposit = kind({
     gateway: gateway
       .optional()
       .openapi({ description: 'That gateway or none. Chosen by currency and method unless told.' }),
-    description: text(MAX_DESCRIPTION).optional().openapi({ example: 'Wallet top-up' }),
+    description: plainText(MAX_DESCRIPTION).optional().openapi({ example: 'Wallet top-up' }),
     email: z.email().max(MAX_ID).optional().openapi({ description: 'For gateways that write to the customer.' }),
     return_url: z.httpUrl().max(2_000).optional().openapi({ description: 'Where the customer comes back to.' }),
     client,
@@ -167,7 +164,7 @@ export const confirmDeposit = kind({
   input: z.object({
     user_id: userId,
     transaction_id: transactionId,
-    gateway_payment_id: text(MAX_ID).openapi({ example: 'pay_razorpay_123' }),
+    gateway_payment_id: plainText(MAX_ID).openapi({ example: 'pay_razorpay_123' }),
     gateway_data: z
       .record(z.string().max(MAX_ID), z.string().max(4_000))
       .default({})
@@ -197,7 +194,7 @@ export const refundDeposit = kind({
     user_id: userId,
     transaction_id: transactionId,
     amount: decimalAmount.optional().openapi({ description: 'Everything that is left, unless told.' }),
-    reason: text(MAX_DESCRIPTION).optional(),
+    reason: plainText(MAX_DESCRIPTION).optional(),
     client,
   }),
   result: z.object({ ...moved, refund_id: z.string() }),
@@ -224,7 +221,7 @@ export const initiateWithdrawal = kind({
     amount: decimalAmount,
     currency: currencyCode.optional(),
     payment_method_id: methodId,
-    description: text(MAX_DESCRIPTION).optional().openapi({ example: 'Cash withdrawal' }),
+    description: plainText(MAX_DESCRIPTION).optional().openapi({ example: 'Cash withdrawal' }),
     client,
   }),
   check: amountProblems,
@@ -243,14 +240,14 @@ export const addMethod = kind({
     user_id: userId,
     type: methodType,
     gateway,
-    token: text(MAX_ID).openapi({ example: 'card_token_from_gateway' }),
+    token: plainText(MAX_ID).openapi({ example: 'card_token_from_gateway' }),
     metadata: z
       .object({
         last_four: z
           .string()
           .regex(/^\d{4}$/, 'must be the last four digits')
           .optional(),
-        brand: text(40).optional(),
+        brand: plainText(40).optional(),
         expiry_month: z.int().min(1).max(12).optional(),
         expiry_year: z.int().min(2000).max(2100).optional(),
       })
@@ -280,7 +277,8 @@ export const removeMethod = kind({
   retry: LEDGER_RETRY,
   batch: 1,
   refusals: { 'payment.methodNotFound': 404 },
-  apart: ['client'],
+  // Said by the path and by who is asking: a DELETE has no body.
+  apart: ['client', 'user_id'],
 })
 
 export const setKyc = kind({
@@ -288,7 +286,7 @@ export const setKyc = kind({
   doc: 'Sets how far a user is verified, and so how much they may move, from a time on.',
   queue: 'ledger',
   input: z.object({
-    user_id: text(MAX_ID),
+    user_id: plainText(MAX_ID),
     level: z
       .string()
       .trim()
@@ -320,7 +318,7 @@ export const decidePayment = kind({
   input: z.object({
     transaction_id: transactionId,
     decision: z.enum(['accept', 'reject']),
-    note: text(MAX_DESCRIPTION),
+    note: plainText(MAX_DESCRIPTION),
     client,
   }),
   result: z.object({ success: z.literal(true), transaction_id: z.string(), status: z.enum(transactionStatuses) }),
@@ -369,4 +367,9 @@ function isTimeZone(name: string): boolean {
   } catch {
     return false
   }
+}
+
+/** As they may be written: in lower or in upper case. */
+function bothCases(names: readonly string[]): string[] {
+  return [...new Set(names.flatMap((name) => [name.toLowerCase(), name.toUpperCase()]))]
 }

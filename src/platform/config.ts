@@ -61,7 +61,10 @@ export interface Config {
     readonly windowMinutes: number
   }
   readonly logLevel: string
+  /** Sealed audit events are appended there, by whichever worker has its turn: a file that all of them share. */
   readonly auditLogFile: string | undefined
+  /** `observe`: suspicious requests are noted, and nobody is stopped. */
+  readonly fraudRules: 'on' | 'observe'
   readonly metrics: {
     readonly enabled: boolean
     /** Not set: 9090 for processes without an API, whose metrics have no other door; none for those with one. */
@@ -187,6 +190,7 @@ function arranged(set: Variables): Config {
     },
     logLevel: set.LOG_LEVEL,
     auditLogFile: set.AUDIT_LOG_FILE,
+    fraudRules: set.FRAUD_RULES,
     metrics: { enabled: set.PROMETHEUS_ENABLED, port: set.METRICS_PORT },
     otlpEndpoint: set.OTEL_EXPORTER_OTLP_ENDPOINT,
     stripe: {

@@ -7,6 +7,7 @@ import {
   UnrecoverableError,
   withBackend,
 } from 'bullmq'
+import pg from 'pg'
 import { Fault } from '../kit/fault.ts'
 import { isWell, openRedis } from './redis.ts'
 
@@ -98,7 +99,7 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
   })
   const queues = new Map<Name, Queue>()
   for (const name of options.names) {
-    const queue = new backend.Queue(name, { ...shared(name), connection: backend.sending })
+    const queue = new backend.Queue(name, { ...shared(name), connection: backend.sending() })
     queue.on('error', options.onError)
     queues.set(name, queue)
   }
@@ -224,7 +225,7 @@ function redisBackend(url: string) {
     kind: 'redis' as const,
     Queue,
     Worker,
-    sending,
+    sending: () => sending,
     working: (_concurrency: number) => working,
     reachable: () => answers(isWell(sending)),
     async close() {
@@ -235,25 +236,38 @@ function redisBackend(url: string) {
 }
 
 function postgresBackend({ postgresUrl, schema }: { postgresUrl: string; schema: string }) {
-  const pool = (max: number) => ({
-    connectionString: postgresUrl,
-    schema,
-    max,
-    keepAlive: true,
-    connectionTimeoutMillis: 3_000,
-  })
+  const pools: pg.Pool[] = []
+  // Of our own making: BullMQ hears a connection's errors only a moment after it is there, and one that PostgreSQL ends in
+  // that moment, because it is about to restart, would end the process.
+  const pool = (max: number) => {
+    const one = new pg.Pool({
+      connectionString: postgresUrl,
+      options: `-c search_path=${schema}`,
+      max,
+      keepAlive: true,
+      connectionTimeoutMillis: 3_000,
+    })
+    one.on('connect', (client) => client.on('error', () => {}))
+    one.on('error', () => {})
+    pools.push(one)
+    return one as never
+  }
   // The two backends' classes differ in their type arguments only; the calls above are the same on both.
   const { Queue, Worker } = withBackend(createPostgresBackend) as unknown as ReturnType<typeof redisClasses>
   return {
     kind: 'postgres' as const,
     Queue,
     Worker,
-    sending: pool(SENDING_CONNECTIONS) as never,
-    // One for each job in work, one to fetch the next.
-    working: (concurrency: number) => pool(Math.min(concurrency + 1, MAX_WORKING_CONNECTIONS)) as never,
+    sending: () => pool(SENDING_CONNECTIONS),
+    // One for each job in work, one to fetch the next, one to listen.
+    working: (concurrency: number) => pool(Math.min(concurrency + 1, MAX_WORKING_CONNECTIONS) + 1),
     // The same server as the database's, which has a look-up of its own.
     reachable: async () => true,
-    async close() {},
+    async close() {
+      const ended = Promise.all(pools.map((one) => one.end()))
+      const late = new Promise((resolve) => setTimeout(resolve, LETTING_GO_MS).unref())
+      await Promise.race([ended, late])
+    },
   }
 }
 

@@ -35,6 +35,37 @@ async function operation({ bursar, owner }: World): Promise<{ id: string }> {
 /** Whoever knows a token's id may use it, whoever they are. */
 const byToken: Fixture = { params: token, others: 'the same' }
 
+/** Acting for somebody else is for back ends. */
+const forOthers = { refused: 403, except: ['service', 'admin'] } as const
+/** Somebody else's object is not there, except for back ends. */
+const notTheirs = { refused: 404, except: ['service', 'admin'] } as const
+
+const ownQuery: Fixture = { query: ({ subject }) => ({ user_id: subject ?? 'alice' }), others: forOthers }
+
+/** Made by a back end, which is not counted by the limits of users. */
+const backEnd = { as: 'matrix', roles: ['service'] } as const
+
+/** The owner's card at the mock gateway. */
+async function method({ bursar, subject }: World): Promise<string> {
+  const body = { user_id: subject, type: 'card', gateway: 'mock', token: `mock_${newId()}` }
+  const added = await bursar.do('POST', '/api/v1/payments/methods', body, backEnd)
+  return added.body.id
+}
+
+/** A deposit of the owner's that has been paid. */
+async function deposit({ bursar, subject }: World): Promise<string> {
+  const body = { user_id: subject, amount: 1, gateway: 'mock' }
+  const made = await bursar.do('POST', '/api/v1/payments/deposits/initiate', body, backEnd)
+  return made.body.transaction_id
+}
+
+async function withdrawal(world: World): Promise<string> {
+  await deposit(world)
+  const body = { user_id: world.subject, amount: 1, payment_method_id: await method(world) }
+  const made = await world.bursar.do('POST', '/api/v1/payments/withdrawals/initiate', body, backEnd)
+  return made.body.withdrawal_id
+}
+
 /** By route: those that need something. One without parameters and body needs no line here. */
 export const fixtures: { readonly [route: string]: Fixture } = {
   'POST /token': { body: { budget: 1, voice_id: 'voice_access' } },
@@ -43,6 +74,58 @@ export const fixtures: { readonly [route: string]: Fixture } = {
   'GET /balance/{token_id}': byToken,
   'GET /token/{token_id}/report': byToken,
   'GET /token/{token_id}/transactions': byToken,
+  'GET /api/v1/payments/wallet/balance': ownQuery,
+  'GET /api/v1/payments/wallet/transactions': ownQuery,
+  'GET /api/v1/payments/wallet/transactions/{transaction_id}': {
+    params: async (world) => ({ transaction_id: await deposit(world) }),
+    others: notTheirs,
+  },
+  'POST /api/v1/payments/deposits/initiate': {
+    body: ({ subject }: World) => ({ user_id: subject, amount: 1, gateway: 'mock' }),
+    others: forOthers,
+  },
+  'POST /api/v1/payments/deposits/confirm': {
+    body: async (world: World) => ({
+      user_id: world.subject,
+      transaction_id: await deposit(world),
+      gateway_payment_id: 'mock_payment_1',
+    }),
+    others: forOthers,
+  },
+  'POST /api/v1/payments/deposits/{transaction_id}/refund': {
+    params: async (world) => ({ transaction_id: await deposit(world) }),
+    body: ({ subject }: World) => ({ user_id: subject }),
+    others: forOthers,
+  },
+  'POST /api/v1/payments/withdrawals/initiate': {
+    body: async (world: World) => ({ user_id: world.subject, amount: 1, payment_method_id: await method(world) }),
+    others: forOthers,
+  },
+  'GET /api/v1/payments/withdrawals/{withdrawal_id}/status': {
+    params: async (world) => ({ withdrawal_id: await withdrawal(world) }),
+    others: notTheirs,
+  },
+  'POST /api/v1/payments/methods': {
+    body: ({ subject }: World) => ({ user_id: subject, type: 'card', gateway: 'mock', token: `mock_${newId()}` }),
+    others: forOthers,
+  },
+  'DELETE /api/v1/payments/methods/{payment_method_id}': {
+    params: async (world) => ({ payment_method_id: await method(world) }),
+    others: 'the same',
+  },
+  'GET /api/v1/payments/methods': ownQuery,
+  'GET /api/v1/users/{user_id}/kyc': { params: ({ subject }) => ({ user_id: subject ?? 'alice' }), others: forOthers },
+  'PUT /api/v1/users/{user_id}/kyc': {
+    params: ({ subject }) => ({ user_id: subject ?? 'alice' }),
+    body: { level: 'BASIC' },
+    others: 'the same',
+  },
+  'POST /api/v1/payments/transactions/{transaction_id}/decision': {
+    params: async (world) => ({ transaction_id: await deposit(world) }),
+    body: { decision: 'accept', note: 'It is fine' },
+    others: 'the same',
+  },
+  'GET /api/v1/payments/reviews': { others: 'the same' },
   'GET /api/v1/operations/{id}': { params: operation, others: { refused: 404, except: ['operator', 'admin'] } },
   'POST /api/v1/operations/{id}/retry': { params: operation, others: 'the same' },
 }

@@ -1,13 +1,14 @@
 import { z } from '@hono/zod-openapi'
 import type { Currency } from '../../domain/payments/reads.ts'
 import { currencyCode } from '../../jobs/payments.ts'
+import { MAX_ID, plainText } from '../../jobs/text.ts'
 import { toDecimal } from '../../kit/money.ts'
 
 export const moneyText = z.string().openapi({ example: '1500.00' })
 
 /** Which wallet of the user's, in a query. */
 export const walletQuery = {
-  user_id: z.string().min(1).max(255).optional().openapi({ description: 'Left out by the user whom it would name.' }),
+  user_id: plainText(MAX_ID).optional().openapi({ description: 'Left out by the user whom it would name.' }),
   currency: currencyCode.optional(),
 }
 

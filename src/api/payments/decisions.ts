@@ -1,6 +1,6 @@
 import type { Router } from '../route.ts'
 import { submission } from '../submission.ts'
-import { clientOf } from './acting.ts'
+import { clientOf, transactionMeant } from './acting.ts'
 import type { PaymentRouteParts } from './parts.ts'
 
 /** What only a person may decide. */
@@ -12,7 +12,7 @@ export function decisionRoutes(router: Router, parts: PaymentRouteParts): void {
     tag: 'Review',
     summary: 'Decide on a transaction whose gateway moved another amount than was asked',
     access: ['operator'],
-    fromPath: { transaction_id: (written) => written },
-    fill: ({ c }) => ({ client: clientOf(c) }),
+    fromPath: { transaction_id: transactionMeant },
+    fill: ({ c }) => ({ client: clientOf(c, parts.keyring) }),
   })
 }

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { currencies, type KycView, kycOf, limitsOf } from '../../domain/payments/reads.ts'
+import { MAX_ID, plainText } from '../../jobs/text.ts'
 import { errorSchema } from '../errors.ts'
 import { reply } from '../reply.ts'
 import type { Router } from '../route.ts'
@@ -31,7 +32,7 @@ export function kycRoutes(router: Router, parts: PaymentRouteParts): void {
       summary: 'How far a user is verified, and what they may move',
       access: 'caller',
       limits: paymentLimits,
-      params: z.object({ user_id: z.string().min(1).max(255) }),
+      params: z.object({ user_id: plainText(MAX_ID) }),
       answers: {
         200: { says: 'The level that holds now', schema: kycSchema },
         403: { says: 'Somebody else', schema: errorSchema },
@@ -68,6 +69,6 @@ export function kycRoutes(router: Router, parts: PaymentRouteParts): void {
     summary: 'Set how far a user is verified',
     access: ['admin'],
     fromPath: { user_id: (written) => written },
-    fill: ({ c }) => ({ client: clientOf(c) }),
+    fill: ({ c }) => ({ client: clientOf(c, parts.keyring) }),
   })
 }

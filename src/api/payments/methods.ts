@@ -5,7 +5,7 @@ import { errorSchema } from '../errors.ts'
 import { reply } from '../reply.ts'
 import type { Router } from '../route.ts'
 import { submission } from '../submission.ts'
-import { clientOf, ownerMeant, userMeant } from './acting.ts'
+import { clientOf, methodMeant, ownerMeant, userMeant } from './acting.ts'
 import { walletQuery } from './amounts.ts'
 import type { PaymentRouteParts } from './parts.ts'
 
@@ -37,7 +37,7 @@ export function methodRoutes(router: Router, parts: PaymentRouteParts): void {
     summary: 'Keep a gateway’s token for a card, account or address',
     access: 'caller',
     limits: paymentLimits,
-    fill: ({ c, caller, sent }) => ({ user_id: userMeant(caller, sent.user_id), client: clientOf(c) }),
+    fill: ({ c, caller, sent }) => ({ user_id: userMeant(caller, sent.user_id), client: clientOf(c, parts.keyring) }),
   })
   submission(router, parts, {
     kind: 'method.remove',
@@ -47,10 +47,10 @@ export function methodRoutes(router: Router, parts: PaymentRouteParts): void {
     summary: 'Forget a payment method',
     access: 'caller',
     limits: paymentLimits,
-    fromPath: { payment_method_id: (written) => written },
-    fill: ({ c, caller, sent }) => {
-      const owner = ownerMeant(caller, sent.user_id)
-      return { ...(owner === undefined ? {} : { user_id: owner }), client: clientOf(c) }
+    fromPath: { payment_method_id: methodMeant },
+    fill: ({ c, caller }) => {
+      const owner = ownerMeant(caller, undefined)
+      return { ...(owner === undefined ? {} : { user_id: owner }), client: clientOf(c, parts.keyring) }
     },
   })
   router.route(

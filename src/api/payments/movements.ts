@@ -5,7 +5,7 @@ import { errorSchema } from '../errors.ts'
 import { reply } from '../reply.ts'
 import type { Asked, Router } from '../route.ts'
 import { submission } from '../submission.ts'
-import { clientOf, ownerMeant, perUser, userMeant } from './acting.ts'
+import { clientOf, methodMeant, ownerMeant, perUser, transactionMeant, userMeant } from './acting.ts'
 import type { PaymentRouteParts } from './parts.ts'
 import { transactionBody, transactionSchema } from './wallet.ts'
 
@@ -19,11 +19,16 @@ export function movementRoutes(router: Router, parts: PaymentRouteParts): void {
   const beginning = ({ c, caller, sent }: Sent) => ({
     user_id: userMeant(caller, sent.user_id),
     currency: sent.currency ?? walletCurrency,
-    client: clientOf(c),
+    ...(sent.payment_method_id === undefined ? {} : { payment_method_id: methodMeant(sent.payment_method_id) }),
+    client: clientOf(c, parts.keyring),
   })
   const about = ({ c, caller, sent }: Sent) => {
     const owner = ownerMeant(caller, sent.user_id)
-    return { ...(owner === undefined ? {} : { user_id: owner }), client: clientOf(c) }
+    return {
+      ...(sent.transaction_id === undefined ? {} : { transaction_id: transactionMeant(sent.transaction_id) }),
+      ...(owner === undefined ? {} : { user_id: owner }),
+      client: clientOf(c, parts.keyring),
+    }
   }
 
   submission(router, parts, {
@@ -54,7 +59,7 @@ export function movementRoutes(router: Router, parts: PaymentRouteParts): void {
     summary: 'Give a deposit back, in whole or in part',
     access: 'caller',
     limits: paymentLimits,
-    fromPath: { transaction_id: (written) => written },
+    fromPath: { transaction_id: transactionMeant },
     fill: about,
   })
   submission(router, parts, {

@@ -75,6 +75,7 @@ export const variables = z.object({
 
   LOG_LEVEL: logLevel.default('info'),
   AUDIT_LOG_FILE: text.optional(),
+  FRAUD_RULES: oneOf('on', 'observe').default('on'),
   PROMETHEUS_ENABLED: flag.default(true),
   METRICS_PORT: port.optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
