@@ -16,6 +16,8 @@ export interface Contestant {
   readonly database: BenchDatabase | undefined
   /** Processor seconds used so far, by process. */
   cpu(): Record<string, number>
+  /** Stops the workers in their tracks, or lets them go on. */
+  signalWorkers?(signal: 'SIGSTOP' | 'SIGCONT'): void
   stop(): Promise<void>
 }
 
@@ -94,6 +96,9 @@ export async function startDesign(stage: Stage, design: Design, terms: Terms): P
       ...(stage.postmaster === undefined ? {} : { postgres: cpuSeconds(stage.postmaster) }),
       ...(redis === undefined ? {} : { redis: cpuSeconds(redis.pid) }),
     }),
+    signalWorkers(signal) {
+      for (const { pid } of workers) process.kill(pid, signal)
+    },
     async stop() {
       await Promise.all([door.stop(), ...workers.map((worker) => worker.stop())])
       await redis?.stop()

@@ -24,7 +24,7 @@ export interface Measure {
   readonly cpuMicros?: CpuMicros
 }
 
-/** A line of the table of promises: a ratio within this run, or milliseconds. */
+/** A line of the table of promises: a ratio within this run, milliseconds, or so many a second where the promise is one of digits. */
 export interface Verdict {
   /** Stable, for whoever reads the JSON. */
   readonly id: string
@@ -33,7 +33,7 @@ export interface Verdict {
   /** Both in a few words, for the chart. */
   readonly brief: string
   readonly target: { readonly atLeast: number } | { readonly atMost: number }
-  readonly unit: '×' | 'ms'
+  readonly unit: '×' | 'ms' | '/s'
   readonly measured: number
   readonly kept: boolean
 }
@@ -59,6 +59,15 @@ export function withinMs(
 ): Verdict {
   const measured = rounded(verdict.measured)
   return { ...verdict, target: { atMost: limit }, unit: 'ms', measured, kept: measured <= limit }
+}
+
+/** A promise that at least so many are done in a second, on two cores: the machine is part of it. */
+export function perSecond(
+  least: number,
+  verdict: Pick<Verdict, 'id' | 'what' | 'against' | 'brief' | 'measured'>,
+): Verdict {
+  const measured = Math.round(verdict.measured)
+  return { ...verdict, target: { atLeast: least }, unit: '/s', measured, kept: measured >= least }
 }
 
 /** Two decimals: more is noise. */

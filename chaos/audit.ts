@@ -117,18 +117,18 @@ function auditSubmitted(told: readonly Told[], operations: ReadonlyMap<string, O
   for (const [id, keys] of keysOf)
     if (id !== undefined && keys.length > 1) finds('told', `Operation ${id} was told to ${keys.length} keys`)
   for (const { id, kind, keys } of operations.values()) {
-    // What Bursar asks of itself has no key.
+    // What Bursar or a gateway has asked for, no client has.
     if (keys === 0) continue
     if (keys > 1) finds('told', `Operation ${id} has ${keys} keys`)
     if (!keysOf.has(id)) finds('doubled', `${kind} ${id} was done beside what was asked for`)
   }
 }
 
-/** All of them, with how many keys lead to each; those of a submitter without a key are none of ours. */
+/** All of them, with how many keys lead to each; what Bursar or a gateway has asked for counts as none. */
 async function operationsOf({ pool }: Audited): Promise<Map<string, OperationRow>> {
   const { rows } = await pool.query<OperationRow>(
-    `select operation.id, kind, status, error->>'code' as code, result,
-       case when submitted_by = $1 then 0 else greatest(1, coalesce(keys, 0)) end::int as keys
+    `select operation.id, kind, status, coalesce(error->>'refusal', error->>'code') as code, result,
+       case when submitted_by = $1 or submitted_by like ' gateway:%' then 0 else greatest(1, coalesce(keys, 0)) end::int as keys
      from operation
      left join (select operation_id, count(*) as keys from idempotency_key group by 1) keyed on keyed.operation_id = operation.id`,
     [OURSELVES],

@@ -95,7 +95,7 @@ export class Client {
         this.#records.operation(told, id)
         return true
       }
-    } else if (answer.operationId !== null && (status === 200 || (status >= 400 && status < 500))) {
+    } else if (answer.operationId !== null && (status === 200 || status === 502 || (status >= 400 && status < 500))) {
       this.#records.operation(told, answer.operationId)
       this.#records.outcome(
         told,
@@ -146,9 +146,10 @@ export class Client {
   }
 }
 
+/** Our own code, also where `code` is the one that a seed's clients know. */
 const codeOf = (body: unknown): string => {
-  const { code } = (body ?? {}) as { code?: unknown }
-  return typeof code === 'string' ? code : 'no code'
+  const { code, refusal = code } = (body ?? {}) as { code?: unknown; refusal?: unknown }
+  return typeof refusal === 'string' ? refusal : 'no code'
 }
 
 const said = ({ status, body }: Answer): string => `${status} ${JSON.stringify(body).slice(0, 200)}`

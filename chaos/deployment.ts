@@ -5,10 +5,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
 import { migrate, QUEUE_SCHEMA } from '../src/commands/migrate.ts'
 import { openPool } from '../src/platform/database.ts'
-import { type Sandbox, startSandbox } from '../src/sandbox/server.ts'
+import { type Sandbox, sandboxKeys, startSandbox } from '../src/sandbox/server.ts'
 import { PostgresServer } from '../test/support/postgres.ts'
 import { freePort, RedisServer } from '../test/support/redis.ts'
 import { RedisCluster } from '../test/support/redis-cluster.ts'
+import { askGateway, type GatewayName, gateways } from './gateways.ts'
 import { Link } from './link.ts'
 import { Role } from './role.ts'
 
@@ -29,8 +30,7 @@ export const roleNames = Object.keys(roles) as RoleName[]
 
 export const apis = ['api-1', 'api-2'] as const
 
-const services = ['database', 'queue', 'voice', 'vault'] as const
-type Service = (typeof services)[number]
+type Service = 'database' | 'queue' | 'voice' | 'vault' | GatewayName
 
 /** Everybody reaches everybody else through a proxy of their own. The nodes of a cluster name themselves, so there is none to them. */
 export function links(backend: Backend): string[] {
@@ -43,7 +43,7 @@ export function links(backend: Backend): string[] {
 const servicesOf = (name: RoleName, backend: Backend): Service[] => [
   'database',
   ...(backend === 'redis' ? (['queue'] as const) : []),
-  ...(roles[name] === 'worker' ? (['voice', 'vault'] as const) : []),
+  ...(roles[name] === 'worker' ? (['voice', 'vault', ...gateways] as const) : []),
 ]
 
 /** Two APIs, two workers and a scheduler with their probes, pools and what killed ones have left until it is noticed. */
@@ -56,6 +56,20 @@ const SETTINGS = { fsync: 'on', max_connections: MAX_CONNECTIONS }
 const VOICE_TIMEOUT_MS = '2000'
 
 const SANDBOX_VAULT_TOKEN = 'sandbox'
+
+/** The keys that the stand-ins take and sign with. */
+const GATEWAY_KEYS: Readonly<Record<string, string>> = {
+  STRIPE_SECRET_KEY: sandboxKeys.stripe.secretKey,
+  STRIPE_PUBLISHABLE_KEY: sandboxKeys.stripe.publishableKey,
+  STRIPE_WEBHOOK_SECRET: sandboxKeys.stripe.webhookSecret,
+  RAZORPAY_KEY_ID: sandboxKeys.razorpay.keyId,
+  RAZORPAY_KEY_SECRET: sandboxKeys.razorpay.keySecret,
+  RAZORPAY_WEBHOOK_SECRET: sandboxKeys.razorpay.webhookSecret,
+  RAZORPAY_ACCOUNT_NUMBER: sandboxKeys.razorpay.accountNumber,
+  PAYSTACK_SECRET_KEY: sandboxKeys.paystack.secretKey,
+  MOCK_API_KEY: sandboxKeys.mock.key,
+  MOCK_WEBHOOK_SECRET: sandboxKeys.mock.webhookSecret,
+}
 
 /** A process that waits for a database asks again every half a second; a busy machine takes some seconds to start it. */
 const UP_WITHIN_MS = 60_000
@@ -109,6 +123,7 @@ export class ChaosDeployment {
     try {
       await migrate(deployment.databaseUrl, { queue: backend === 'postgres' })
       for (const name of roleNames) await deployment.#prepare(name)
+      await deployment.#subscribe()
       await Promise.all([...deployment.roles.values()].map((role) => role.start()))
       return deployment
     } catch (error) {
@@ -129,6 +144,8 @@ export class ChaosDeployment {
       SANDBOX: 'false',
       MIGRATE_ON_START: 'false',
       TOKEN_REQUESTS_PER_MINUTE: '1000000',
+      FRAUD_RULES: 'observe',
+      ...GATEWAY_KEYS,
       LOG_LEVEL: 'info',
       ...(isApi ? { PORT: String(port) } : { METRICS_PORT: '0' }),
     }
@@ -146,6 +163,23 @@ export class ChaosDeployment {
       ...(works
         ? { VAULT_URL: await this.#through(`${name}→vault`, sandbox.vaultUrl), VAULT_TOKEN: SANDBOX_VAULT_TOKEN }
         : {}),
+      ...Object.fromEntries(
+        await Promise.all(
+          gateways.map(async (gateway) => {
+            const { apiBase } = sandbox.gateways[gateway]
+            const reached = works ? await this.#through(`${name}→${gateway}`, apiBase) : apiBase
+            return [`${gateway.toUpperCase()}_API_BASE`, reached] as const
+          }),
+        ),
+      ),
+    }
+  }
+
+  /** Each gateway sends its webhooks to one of the doors. */
+  async #subscribe(): Promise<void> {
+    for (const [nth, gateway] of gateways.entries()) {
+      const url = `${this.doors[nth % this.doors.length]}/webhooks`
+      await askGateway(this.sandbox, gateway, 'PUT', '/_webhooks', { url })
     }
   }
 
@@ -192,6 +226,11 @@ export class ChaosDeployment {
       if (missing.length === 0 || performance.now() > until) return missing
       await pause(LOOK_MS)
     }
+  }
+
+  /** No request and no webhook comes in any more; what came before is worked on. */
+  async shutDoors(): Promise<void> {
+    await Promise.all(apis.map((name) => this.role(name).stop()))
   }
 
   /** Stops all processes as an operator would. Answers with those that did not end as they should. */

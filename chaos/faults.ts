@@ -1,4 +1,6 @@
+import type { Misbehaviour } from '../src/sandbox/moods.ts'
 import { type Backend, type ChaosDeployment, links, roleNames, roles } from './deployment.ts'
+import { askGateway, type GatewayName, gateways } from './gateways.ts'
 import type { Weather } from './link.ts'
 
 /** Something that goes wrong. A new fault is one entry in the table below. */
@@ -66,6 +68,49 @@ const voice = (mode: string, weight: number): FaultKind => ({
       })
     await turn({ mode, delay_ms: scaled(force, 100, 3_000) })
     return async () => void (await turn({ mode: 'ok' }))
+  },
+})
+
+/** Requests of one gateway that move money, or all of its requests, are met with this. */
+const mood = (
+  does: Misbehaviour,
+  options: { says: string; weight: number; lasts: FaultKind['lasts']; on?: string; delayMs?: number },
+): FaultKind => ({
+  says: options.says,
+  weight: options.weight,
+  lasts: options.lasts,
+  targets: () => gateways,
+  async inject({ sandbox }, target, force) {
+    const gateway = target as GatewayName
+    const wanted = {
+      on: options.on ?? 'POST ',
+      does,
+      times: 1_000_000,
+      delay_ms: scaled(force, 0, options.delayMs ?? 0),
+    }
+    await askGateway(sandbox, gateway, 'POST', '/_moods', wanted)
+    return async () => void (await askGateway(sandbox, gateway, 'DELETE', '/_moods'))
+  },
+})
+
+/** A gateway's webhooks come otherwise than they were sent. */
+const webhooks = (
+  options: { says: string; weight: number },
+  turned: { readonly mode?: 'hold' | 'drop'; readonly copies?: number },
+): FaultKind => ({
+  ...options,
+  lasts: [500, 4_000],
+  targets: () => gateways,
+  async inject({ sandbox }, target, force) {
+    const gateway = target as GatewayName
+    await askGateway(sandbox, gateway, 'PUT', '/_webhooks', turned)
+    return async () => {
+      await askGateway(sandbox, gateway, 'PUT', '/_webhooks', { mode: 'send', copies: 1 })
+      // Answered when all were delivered, which may take as long as a door is dead.
+      const order = force < 0.5 ? 'reversed' : 'shuffled'
+      if (turned.mode === 'hold')
+        void askGateway(sandbox, gateway, 'POST', '/_webhooks/release', { order }).catch(() => {})
+    }
   },
 })
 
@@ -209,6 +254,45 @@ export const faults = {
   'voice down': voice('down', 2),
   'voice hangs': voice('hang', 2),
   'voice slow': voice('slow', 2),
+
+  'gateway loses answers': mood('lose_answer', {
+    says: 'a gateway does what it is asked, and hangs up before it says so',
+    weight: 5,
+    lasts: [300, 3_000],
+  }),
+  'gateway fails after': mood('fail_after', {
+    says: 'a gateway does what it is asked, and answers 500',
+    weight: 4,
+    lasts: [300, 3_000],
+  }),
+  'gateway limits': mood('limit', {
+    says: 'a gateway does nothing and answers 429, to look-ups, too',
+    weight: 3,
+    lasts: [300, 3_000],
+    on: '*',
+  }),
+  'gateway hangs': mood('hang', {
+    says: 'a gateway takes requests and never answers',
+    weight: 2,
+    lasts: [300, 2_000],
+    on: '*',
+  }),
+  'gateway slow': mood('slow', {
+    says: 'a gateway answers up to 3 s late',
+    weight: 3,
+    lasts: [300, 3_000],
+    on: '*',
+    delayMs: 3_000,
+  }),
+  'webhooks dropped': webhooks({ says: 'a gateway’s webhooks never come', weight: 4 }, { mode: 'drop' }),
+  'webhooks disordered': webhooks(
+    { says: 'a gateway’s webhooks come late and in another order', weight: 4 },
+    { mode: 'hold' },
+  ),
+  'webhooks repeated': webhooks(
+    { says: 'each of a gateway’s webhooks comes three times at once', weight: 4 },
+    { copies: 3 },
+  ),
 } as const satisfies Readonly<Record<string, FaultKind>>
 
 export type FaultName = keyof typeof faults

@@ -24,7 +24,7 @@ export async function untilQuiet(
 ): Promise<Quiet> {
   let retried = 0
   for (let round = 0; ; round++) {
-    await untilNothingChanges(() => openOperations(deployment))
+    await untilIdle(deployment)
     const { rows } = await deployment.pool.query<{ id: string }>(`select id from operation where status = 'stuck'`)
     if (rows.length === 0 || round === ROUNDS) return { retried }
     for (const { id } of rows) {
@@ -37,6 +37,10 @@ export async function untilQuiet(
     }
   }
 }
+
+/** Waits until nobody works on anything any more, whatever becomes of it. */
+export const untilIdle = (deployment: ChaosDeployment): Promise<void> =>
+  untilNothingChanges(() => openOperations(deployment))
 
 /** Where the queue lives, as whoever opens it is told. */
 export type QueueStore = Parameters<typeof openQueues>[0]['store']

@@ -10,7 +10,7 @@ export type Outcome =
 /** What a client means to ask. */
 export interface Wish {
   readonly kind: string
-  readonly method: 'POST' | 'DELETE'
+  readonly method: 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly body?: unknown
   readonly authorization?: string

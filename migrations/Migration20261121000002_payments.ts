@@ -119,9 +119,7 @@ export class Migration20261121000002_payments extends Migration {
       `create index payment_expiry on payment (expires_at) where status = 'pending' and expires_at is not null`,
     )
     this.addSql(`create index payment_review on payment (id) where status = 'review'`)
-    this.addSql(
-      `create index payment_going_back on payment (id) where type = 'return' and status <> 'completed'`,
-    )
+    this.addSql(`create index payment_going_back on payment (id) where type = 'return' and status <> 'completed'`)
     this.addSql(`
       create table gateway_attempt (
         id uuid primary key, -- our reference at the gateway, for ever

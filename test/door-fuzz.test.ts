@@ -44,15 +44,28 @@ let credentials: Record<string, string>
 let sent = 0
 
 beforeAll(async () => {
-  bursar = await Deployment.start({ env: { TOKEN_REQUESTS_PER_MINUTE: '1000000' } })
+  bursar = await Deployment.start({ env: { TOKEN_REQUESTS_PER_MINUTE: '1000000', FRAUD_RULES: 'observe' } })
   wire = new Wire(bursar.door.url, AT_ONCE)
   document = new OpenApi((await bursar.get('/openapi.json')).body)
   const token = await bursar.issue(500)
   const { body: issued } = await bursar.do('POST', '/token', { budget: 300, voice_id: 'voice_2' })
   const { body: deducted } = await bursar.ask('POST', `/token/${token}/deduct`, { body: { amount: 1 }, as: 'fuzz' })
+  const asService = { as: 'fuzz', roles: ['service'] } as const
+  const card = { user_id: 'fuzz', type: 'card', gateway: 'mock', token: 'mock_fuzz' }
+  const { body: method } = await bursar.do('POST', '/api/v1/payments/methods', card, asService)
+  const paid = { user_id: 'fuzz', amount: 100, gateway: 'mock', payment_method_id: method.id }
+  const { body: deposit } = await bursar.do('POST', '/api/v1/payments/deposits/initiate', paid, asService)
+  const taken = { user_id: 'fuzz', amount: 10, payment_method_id: method.id }
+  const { body: withdrawal } = await bursar.do('POST', '/api/v1/payments/withdrawals/initiate', taken, asService)
   ammunition = {
     document,
-    existing: { token_id: [token, issued.token_id, issued.token], id: [deducted.operation_id] },
+    existing: {
+      token_id: [token, issued.token_id, issued.token],
+      id: [deducted.operation_id],
+      payment_method_id: [method.id],
+      transaction_id: [deposit.transaction_id],
+      withdrawal_id: [withdrawal.withdrawal_id],
+    },
     callers: ['user', 'service', 'operator', 'admin'],
   }
   credentials = Object.fromEntries(

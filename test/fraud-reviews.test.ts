@@ -123,7 +123,10 @@ describe('a suspicious deposit', () => {
     expect(await reviewsOf(user)).toHaveLength(1)
     expect(await reviewsOf(user, 'approved')).toMatchObject([{ reviewed_by: 'olga', note: 'Called back' }])
     const allowed = await reviewsOf(user, 'allowed')
-    expect(allowed[0]).toMatchObject({ amount: '4500.00', indicators: ['rapid_successive_transactions', 'large_amount'] })
+    expect(allowed[0]).toMatchObject({
+      amount: '4500.00',
+      indicators: ['rapid_successive_transactions', 'large_amount'],
+    })
     expect(await securityOf(user)).toMatchObject([
       { event_type: 'suspicious_activity' },
       { event_type: 'review_approved', action_taken: 'may_be_repeated_for_24_hours' },
@@ -174,7 +177,12 @@ describe('a review', () => {
   test('is for operators only', async () => {
     for (const roles of [[], ['service']] as const) {
       expect((await wallets.bursar.get(REVIEWS, { as: 'user_1', roles })).status).toBe(403)
-      const answer = await wallets.bursar.do('POST', `${REVIEWS}/x`, { decision: 'approve', note: 'x' }, { as: 'user_1', roles })
+      const answer = await wallets.bursar.do(
+        'POST',
+        `${REVIEWS}/x`,
+        { decision: 'approve', note: 'x' },
+        { as: 'user_1', roles },
+      )
       expect(answer.status).toBe(403)
     }
   })
@@ -198,7 +206,10 @@ describe('a review', () => {
         score: null,
       },
     ])
-    await wallets.bursar.pool.query(`update payment set status = 'completed', completed_at = now() where user_id = $1`, [user])
+    await wallets.bursar.pool.query(
+      `update payment set status = 'completed', completed_at = now() where user_id = $1`,
+      [user],
+    )
   })
 
   test('queue can be read page by page', async () => {
@@ -263,7 +274,9 @@ describe('requests at once by one user', () => {
     const allowed = [...(await reviewsOf(user, 'allowed'))].reverse()
     expect(allowed.filter(({ indicators }) => indicators.includes('rapid_successive_transactions'))).toHaveLength(15)
     expect(await wallets.balance(user)).toMatchObject({ balance: '200.00', daily_used: '200.00' })
-    const { rows } = await wallets.bursar.pool.query('select seen, squares from fraud_profile where user_id = $1', [user])
+    const { rows } = await wallets.bursar.pool.query('select seen, squares from fraud_profile where user_id = $1', [
+      user,
+    ])
     expect(rows).toEqual([{ seen: 20, squares: 0 }])
   })
 })
@@ -274,7 +287,9 @@ test('with FRAUD_RULES=observe everything is judged and noted, and nobody is sto
     const user = observing.user()
     const card = await observing.addMethod(user, 'mock', 'mock_card')
     const answers = await Promise.all(
-      Array.from({ length: 22 }, () => observing.deposit(user, { amount: 10, payment_method_id: card, gateway: 'mock' })),
+      Array.from({ length: 22 }, () =>
+        observing.deposit(user, { amount: 10, payment_method_id: card, gateway: 'mock' }),
+      ),
     )
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
     const { body } = await observing.bursar.get(`${REVIEWS}?status=observed`, OPERATOR)

@@ -67,7 +67,10 @@ describe('an indicator', () => {
     for (const [indicator, has, wants] of boundaries) {
       const { reasons, suspicious } = judge({ ...facts, ...has }, { ...asked, ...wants })
       const alone = reasons.filter((reason) => reason.indicator === indicator)
-      expect(alone.every(({ weight }) => weight < SUSPICIOUS_FROM), indicator).toBe(true)
+      expect(
+        alone.every(({ weight }) => weight < SUSPICIOUS_FROM),
+        indicator,
+      ).toBe(true)
       if (reasons.length === 1) expect(suspicious, indicator).toBe(false)
     }
     expect(judge({ ...facts, recent: 19 }, asked).suspicious).toBe(false)
@@ -157,16 +160,18 @@ describe('what is learned', () => {
   })
 
   test('makes the same amount more usual the more often it was paid', () => {
-    const scores = [0, 1, 5, 20].map((times) => anomalyOf(profileOf(Array(times).fill(400_000n)), 400_000n, 500_000n).score)
+    const scores = [0, 1, 5, 20].map(
+      (times) => anomalyOf(profileOf(Array(times).fill(400_000n)), 400_000n, 500_000n).score,
+    )
     expect(scores).toEqual(scores.toSorted((a, b) => b - a))
     expect(scores.at(-1)).toBeLessThan(0.02)
   })
 
   test('makes a large amount more unusual the longer only small ones were paid, and never a small one', () => {
-    const after = (times: number) => profileOf(Array(times).fill(10_000n))
-    const scores = [0, 3, 10, 40].map((times) => anomalyOf(after(times), 500_000n, 500_000n).score)
+    const paidSmall = (times: number) => profileOf(Array(times).fill(10_000n))
+    const scores = [0, 3, 10, 40].map((times) => anomalyOf(paidSmall(times), 500_000n, 500_000n).score)
     expect(scores).toEqual(scores.toSorted((a, b) => a - b))
-    expect(anomalyOf(after(40), 1n, 500_000n).score).toBe(0)
+    expect(anomalyOf(paidSmall(40), 1n, 500_000n).score).toBe(0)
   })
 
   test('fades: after two years of large payments nobody remembers the small ones', () => {

@@ -177,11 +177,26 @@ describe('A question that fails', () => {
       ledgerCheck: () => ask({ findings: 0, checkedAt: new Date() }),
       openOperations: () => ask([{ status: 'open', count: 2, oldestSeconds: 5 }]),
       intakeWaiting: () => 4,
+      database: () => ask(true),
+      circuits: () => [{ gateway: 'stripe', state: 'open', openings: 3 }],
+      paymentsInReview: () => ask(1),
+      parkedWebhooks: () => ask([{ gateway: 'stripe', parked: 2 }]),
+      clearing: () =>
+        ask([{ purpose: 'suspense', currency: 'INR', balance: 500n, unexplained: 0n, oldestSeconds: 90 }]),
+      reconciliations: () => ask([{ gateway: 'stripe', forPerson: 1, finishedAt: new Date() }]),
+      securityEvents: () => ask([{ type: 'webhook_forged', count: 6 }]),
     })
     const there = read(await registry.metrics())
     expect(there.value('active_payment_tokens')).toBe(7)
     expect(there.value('bursar_ledger_findings')).toBe(0)
     expect(there.value('bursar_oldest_open_operation_seconds')).toBe(5)
+    expect(there.value('bursar_database_up')).toBe(1)
+    expect(there.value('bursar_gateway_circuit_state', { state: 'open' })).toBe(1)
+    expect(there.value('bursar_gateway_circuit_state', { state: 'closed' })).toBe(0)
+    for (const again of [there, read(await registry.metrics())]) {
+      expect(again.value('bursar_gateway_circuit_openings_total')).toBe(3)
+      expect(again.value('bursar_security_events_total')).toBe(6)
+    }
 
     away = true
     const gone = read(await registry.metrics())
@@ -190,9 +205,13 @@ describe('A question that fails', () => {
       'bursar_queue_jobs',
       'bursar_ledger_findings',
       'bursar_open_operations',
+      'bursar_payments_in_review',
+      'bursar_clearing_balance',
+      'bursar_security_events_total',
     ])
       expect(gone.value(name)).toBeUndefined()
     expect(gone.value('bursar_intake_waiting')).toBe(4)
+    expect(gone.value('bursar_database_up')).toBe(0)
   })
 
   test('voices without number are one label', async () => {

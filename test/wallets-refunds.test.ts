@@ -191,6 +191,36 @@ describe('a refund', () => {
     expect(late.status).toBe(409)
   })
 
+  test('of a deposit whose answer was lost finds it first, and calls it off', async () => {
+    const user = await wallets.verified()
+    const method = await wallets.addMethod(user, 'mock', 'mock_3ds')
+    await wallets.mock.webhooks({ mode: 'drop' })
+    await wallets.mock.mood('POST /charges', 'lose_answer')
+    const { body: deposit } = await wallets.deposit(user, { amount: 100, gateway: 'mock', payment_method_id: method })
+    expect(deposit).toMatchObject({ status: 'PENDING', order_id: null })
+    expect((await refund(wallets, deposit.transaction_id)).body).toMatchObject({ status: 'CANCELED' })
+    await wallets.mock.webhooks({ mode: 'send' })
+    const { charges } = await wallets.mock.done()
+    const [attempt] = await wallets.attempts(deposit.transaction_id)
+    expect(charges.find(({ reference }) => reference === attempt.id)).toMatchObject({ status: 'canceled', times: 0 })
+  })
+
+  test('of a deposit whose gateway cannot forget it calls it off with us, and what is paid after all goes back', async () => {
+    const user = await wallets.verified()
+    const asked = { amount: 100, currency: 'NGN', gateway: 'paystack', email: 'customer@example.com' }
+    const { body: deposit } = await wallets.deposit(user, asked)
+    expect(deposit.status).toBe('PENDING')
+    expect((await refund(wallets, deposit.transaction_id)).body).toMatchObject({ status: 'CANCELED' })
+    expect(await usedToday(wallets, user, 'NGN')).toBe('0.00')
+    const [attempt] = await wallets.attempts(deposit.transaction_id)
+    await wallets.paystack.customer(attempt.id, 'approve')
+    await expect
+      .poll(async () => (await wallets.transactions(user, 'RETURN')).map(({ status }) => status), { timeout: 15_000 })
+      .toEqual(['COMPLETED'])
+    expect(await purse(wallets, user, 'NGN')).toEqual({ balance: '0.00', locked: '0.00', available: '0.00' })
+    expect((await wallets.transaction(deposit.transaction_id)).status).toBe('CANCELED')
+  })
+
   test('of a deposit that was paid a moment ago without our knowing gives that back', async () => {
     const user = await wallets.verified()
     const method = await wallets.addMethod(user, 'mock', 'mock_3ds')

@@ -31,6 +31,11 @@ export interface Load {
   step(client: Client): Promise<void>
   /** Done by one client after a fault is over, to see whether all works again: resolves with an outcome. */
   probe?(client: Client): Promise<void>
+  /**
+   * Brings about, once all is quiet, what only hours would bring: what waited at a bank is done, what was to be asked about
+   * later is due. Answers with what is open that will not end otherwise.
+   */
+  passTime?(evidence: Pick<Evidence, 'pool' | 'sandbox'>): Promise<number>
   /** Once all is quiet. */
   audit(evidence: Evidence): Promise<Audited>
 }

@@ -40,7 +40,7 @@ export function forgeryReports({ intake, clock, log }: { intake: Intake; clock: 
       .submit({
         kind: 'security.record',
         input: {
-          event_type: reason === 'address_not_allowed' ? 'webhook_refused' : 'webhook_forged',
+          event_type: reason === 'forged' ? 'webhook_forged' : 'webhook_refused',
           at: now.toISOString(),
           indicators: [reason, `gateway_${gateway}`],
           ip_address: ip,

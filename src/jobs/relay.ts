@@ -16,7 +16,13 @@ export const RELAY_GRACE_MS = 5_000
 const PAGE = 10_000
 
 /** Any number: relays take turns, so that nothing is brought back twice. */
-const RELAY_LOCK = 7_205_759_404
+const RELAY_LOCK = 7_205_759_407
+
+/**
+ * The job of an operation that has none and wants none: others work for it, and will give it one. Whoever waits so is not
+ * lost, and relays leave it alone.
+ */
+export const WAITS = 'waits'
 
 interface OpenRow {
   id: string
@@ -88,7 +94,7 @@ export class Relay {
     return this.#parts.transaction((sql) =>
       sql.query<OpenRow>(
         `select id, kind, job_id from operation
-         where status in ('queued', 'processing') and id > $1 and id < $2 order by id limit ${PAGE}`,
+         where status in ('queued', 'processing') and id > $1 and id < $2 and job_id <> '${WAITS}' order by id limit ${PAGE}`,
         [after, before],
       ),
     )
@@ -151,7 +157,7 @@ const lockLost = (sql: Sql, rows: readonly OpenRow[]): Promise<Traveller[]> =>
  * Packs locked operations into new jobs, and answers with those. The ids are new, so that a queue that still remembers
  * the old ones as finished does not swallow them.
  */
-async function giveJobs(sql: Sql, travellers: readonly Traveller[]): Promise<Envelope[]> {
+export async function giveJobs(sql: Sql, travellers: readonly Traveller[]): Promise<Envelope[]> {
   const jobs = packed(travellers)
   const moves = jobs.flatMap(({ jobId, load }) => load.map(({ id }) => ({ id, jobId })))
   if (moves.length > 0)

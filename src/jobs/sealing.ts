@@ -4,7 +4,8 @@ import type { Kind } from './kind.ts'
 type Side = 'input' | 'result'
 
 /** A sealed value opens only in its own operation and field. */
-const place = (operationId: string, side: Side, field: string) => `operation:${operationId}:${side}:${field}`
+export const sealedPlace = (operationId: string, side: Side, field: string): string =>
+  `operation:${operationId}:${side}:${field}`
 
 /** Seals the fields that a kind calls sensitive, before they are stored. */
 export function sealFields(kind: Kind, side: Side, keyring: Keyring, operationId: string, body: unknown): unknown {
@@ -13,7 +14,7 @@ export function sealFields(kind: Kind, side: Side, keyring: Keyring, operationId
   const sealed: Record<string, unknown> = { ...(body as Record<string, unknown>) }
   for (const field of fields) {
     const value = sealed[field]
-    if (typeof value === 'string') sealed[field] = keyring.seal(value, place(operationId, side, field))
+    if (typeof value === 'string') sealed[field] = keyring.seal(value, sealedPlace(operationId, side, field))
   }
   return sealed
 }
@@ -25,7 +26,7 @@ export function openFields(kind: Kind, side: Side, keyring: Keyring, operationId
   const opened: Record<string, unknown> = { ...(body as Record<string, unknown>) }
   for (const field of fields) {
     const value = opened[field]
-    if (keyring.isSealed(value)) opened[field] = keyring.open(value, place(operationId, side, field))
+    if (keyring.isSealed(value)) opened[field] = keyring.open(value, sealedPlace(operationId, side, field))
   }
   return opened
 }

@@ -3,7 +3,9 @@ import {
   createDecipheriv,
   createHash,
   createHmac,
+  createSecretKey,
   hkdfSync,
+  type KeyObject,
   randomBytes,
   scryptSync,
 } from 'node:crypto'
@@ -33,18 +35,19 @@ const SEALED = /^enc:([0-9a-f]{8}):([\w-]+)$/
  */
 export class Keyring {
   readonly keys: readonly Key[]
-  readonly #sealing: Map<string, Buffer>
-  #digest: Buffer
+  // Key objects: raw bytes are made into one anew for each call, which takes longer than the call itself.
+  readonly #sealing: Map<string, KeyObject>
+  #digest: KeyObject
 
   constructor(current: Secret, previous: readonly Secret[] = []) {
     this.keys = [current, ...previous].map(keyFrom)
-    this.#sealing = new Map(this.keys.map((key) => [key.id, key.derive('seal')]))
-    this.#digest = this.current.derive('digest')
+    this.#sealing = new Map(this.keys.map((key) => [key.id, createSecretKey(key.derive('seal'))]))
+    this.#digest = createSecretKey(this.current.derive('digest'))
   }
 
   /** Digests must stay comparable over every rotation, so their key is kept beside the data, sealed, and handed in at start. */
   useDigestKey(key: Buffer): void {
-    this.#digest = key
+    this.#digest = createSecretKey(key)
   }
 
   /** Whether a value was sealed with the key that seals now. */
@@ -59,7 +62,7 @@ export class Keyring {
   /** `enc:<key id>:<nonce, tag and ciphertext>`. `context` binds it to its place: it does not open anywhere else. */
   seal(plain: string, context: string): string {
     const nonce = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', this.#sealing.get(this.current.id) as Buffer, nonce).setAAD(
+    const cipher = createCipheriv('aes-256-gcm', this.#sealing.get(this.current.id) as KeyObject, nonce).setAAD(
       Buffer.from(context),
     )
     const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])

@@ -1,4 +1,4 @@
-import { DriverException, type EntitySchema, MikroORM } from '@mikro-orm/core'
+import { DriverException, type EntitySchema, type EventSubscriber, MikroORM } from '@mikro-orm/core'
 import { type EntityManager, PostgreSqlDriver } from '@mikro-orm/postgresql'
 import { CompiledQuery, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
@@ -92,10 +92,15 @@ export async function inTransaction<Result>(pool: pg.Pool, work: (sql: Sql) => P
 }
 
 /** Entities live on the same pool as the statements, so that they share connections, settings and transactions. */
-export async function openDatabase(pool: pg.Pool, entities: readonly EntitySchema[]): Promise<Database> {
+export async function openDatabase(
+  pool: pg.Pool,
+  entities: readonly EntitySchema[],
+  subscribers: readonly EventSubscriber[] = [],
+): Promise<Database> {
   const orm = await MikroORM.init<PostgreSqlDriver>({
     driver: PostgreSqlDriver,
     entities: [...entities],
+    subscribers: [...subscribers],
     driverOptions: new PostgresDialect({ pool: withoutLeaks(pool) }),
     dbName: 'bursar',
     discovery: { warnWhenNoEntities: false },

@@ -6,6 +6,11 @@ const MAX_VOICES = 1_000
 /** Seconds. Fine where an idle system answers, coarse where somebody waits for a gateway. */
 const SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
+/** Seconds from a request to the end of its payment: cards take one, customers minutes, banks a day. */
+const PAYMENT_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400]
+
+const circuitStates = ['closed', 'open', 'half_open'] as const
+
 /** What a process asks of others when its metrics are read. A question that fails leaves its gauge out of that reading. */
 export interface Questions {
   tokensInUse(): Promise<{ active: number }>
@@ -13,6 +18,19 @@ export interface Questions {
   ledgerCheck(): Promise<{ findings: number; checkedAt: Date } | undefined>
   openOperations(): Promise<{ status: string; count: number; oldestSeconds: number }[]>
   intakeWaiting(): number
+  /** Rejects when it cannot be asked. */
+  database(): Promise<unknown>
+  /** As this process has found them. */
+  circuits(): { gateway: string; state: (typeof circuitStates)[number]; openings: number }[]
+  paymentsInReview(): Promise<number>
+  parkedWebhooks(): Promise<{ gateway: string; parked: number }[]>
+  /** Minor units. */
+  clearing(): Promise<
+    { purpose: string; currency: string; balance: bigint; unexplained: bigint; oldestSeconds: number | undefined }[]
+  >
+  reconciliations(): Promise<{ gateway: string; forPerson: number; finishedAt: Date }[]>
+  /** Those of this process's lifetime, whoever saw them. */
+  securityEvents(): Promise<{ type: string; count: number }[]>
 }
 
 export type Metrics = ReturnType<typeof makeMetrics>
@@ -62,6 +80,19 @@ export function makeMetrics() {
     buckets: SECONDS,
     registers,
   })
+  const payments = new Counter({
+    name: 'bursar_payments_total',
+    help: 'Payments that have ended, by what became of them; one that comes back later is counted again, as returned',
+    labelNames: ['type', 'gateway', 'outcome'],
+    registers,
+  })
+  const paying = new Histogram({
+    name: 'bursar_payment_seconds',
+    help: 'Time from the request to the end of its payment',
+    labelNames: ['type', 'gateway'],
+    buckets: PAYMENT_SECONDS,
+    registers,
+  })
   const leftBehind = new Counter({
     name: 'bursar_relay_redispatched_total',
     help: 'Operations that the relay dispatched again',
@@ -89,6 +120,11 @@ export function makeMetrics() {
       requests.observe({ method, route, status: String(status) }, seconds),
     gatewayAnswered: (call: { gateway: string; method: string; seconds: number; outcome: string }) =>
       others.observe({ gateway: call.gateway, call: call.method, outcome: call.outcome }, call.seconds),
+    paymentEnded(ended: { type: string; gateway: string | null | undefined; outcome: string; seconds: number }) {
+      const labels = { type: ended.type, gateway: ended.gateway ?? 'none' }
+      payments.inc({ ...labels, outcome: ended.outcome })
+      paying.observe(labels, ended.seconds)
+    },
     redispatched: (count: number) => leftBehind.inc(count),
     /** Times a call to somebody else. */
     async timed<Result>(gateway: string, call: string, ask: () => Promise<Result>): Promise<Result> {
@@ -179,6 +215,142 @@ function registerQuestions(registers: Registry[], questions: Questions): void {
   asked({ name: 'bursar_intake_waiting', help: 'Submissions that wait for their commit' }, async (gauge) =>
     gauge.set(questions.intakeWaiting()),
   )
+  asked({ name: 'bursar_database_up', help: 'Whether this process reaches the database' }, async (gauge) => {
+    const up = await questions.database().then(
+      () => 1,
+      () => 0,
+    )
+    gauge.set(up)
+  })
+  paymentQuestions(registers, asked, questions)
+}
+
+type Asked = <Label extends string>(
+  named: { name: string; help: string; labels?: readonly Label[] },
+  fill: (gauge: Gauge<Label>) => Promise<void>,
+) => void
+
+function paymentQuestions(registers: Registry[], asked: Asked, questions: Questions): void {
+  const clearing = sharedWhileAsked(() => questions.clearing())
+  const reconciliations = sharedWhileAsked(() => questions.reconciliations())
+
+  asked(
+    {
+      name: 'bursar_gateway_circuit_state',
+      help: 'Whether this process asks a gateway to move money: 1 for the state that its circuit is in',
+      labels: ['gateway', 'state'],
+    },
+    async (gauge) => {
+      for (const { gateway, state } of questions.circuits())
+        for (const one of circuitStates) gauge.set({ gateway, state: one }, one === state ? 1 : 0)
+    },
+  )
+  counted(
+    registers,
+    {
+      name: 'bursar_gateway_circuit_openings_total',
+      help: 'How often a gateway’s circuit was opened',
+      labels: ['gateway'],
+    },
+    async (counter) => {
+      for (const { gateway, openings } of questions.circuits()) counter.inc({ gateway }, openings)
+    },
+  )
+  asked({ name: 'bursar_payments_in_review', help: 'Payments that wait for a person' }, async (gauge) =>
+    gauge.set(await questions.paymentsInReview()),
+  )
+  asked(
+    {
+      name: 'bursar_webhooks_parked',
+      help: 'Webhooks about something that nobody here knows (yet)',
+      labels: ['gateway'],
+    },
+    async (gauge) => {
+      for (const { gateway, parked } of await questions.parkedWebhooks()) gauge.set({ gateway }, parked)
+    },
+  )
+  asked(
+    {
+      name: 'bursar_clearing_balance',
+      help: 'What waits on accounts that return to zero, minor units; absent where nothing does',
+      labels: ['purpose', 'currency'],
+    },
+    async (gauge) => {
+      for (const { purpose, currency, balance } of await clearing()) gauge.set({ purpose, currency }, Number(balance))
+    },
+  )
+  asked(
+    {
+      name: 'bursar_clearing_unexplained',
+      help: 'What of it belongs to no payment that is known, minor units; anything but 0 is an alarm',
+      labels: ['purpose', 'currency'],
+    },
+    async (gauge) => {
+      for (const { purpose, currency, unexplained } of await clearing())
+        gauge.set({ purpose, currency }, Number(unexplained))
+    },
+  )
+  asked(
+    {
+      name: 'bursar_clearing_oldest_seconds',
+      help: 'How long the oldest of it has waited',
+      labels: ['purpose', 'currency'],
+    },
+    async (gauge) => {
+      for (const { purpose, currency, oldestSeconds } of await clearing())
+        if (oldestSeconds !== undefined) gauge.set({ purpose, currency }, oldestSeconds)
+    },
+  )
+  asked(
+    {
+      name: 'bursar_reconciliation_findings',
+      help: 'Differences to a gateway’s list that wait for a person, by the last reconciliation',
+      labels: ['gateway'],
+    },
+    async (gauge) => {
+      for (const { gateway, forPerson } of await reconciliations()) gauge.set({ gateway }, forPerson)
+    },
+  )
+  asked(
+    {
+      name: 'bursar_reconciled_timestamp_seconds',
+      help: 'When a gateway’s list was last compared with ours',
+      labels: ['gateway'],
+    },
+    async (gauge) => {
+      for (const { gateway, finishedAt } of await reconciliations())
+        gauge.set({ gateway }, finishedAt.getTime() / 1_000)
+    },
+  )
+  counted(
+    registers,
+    {
+      name: 'bursar_security_events_total',
+      help: 'Entries of the security log since this process started; every process sees all of them',
+      labels: ['type'],
+    },
+    async (counter) => {
+      for (const { type, count } of await questions.securityEvents()) counter.inc({ type }, count)
+    },
+  )
+}
+
+/** A count that somebody else keeps. What could not be asked is left out of that reading. */
+function counted<Label extends string>(
+  registers: Registry[],
+  { name, help, labels }: { name: string; help: string; labels: readonly Label[] },
+  fill: (counter: Counter<Label>) => Promise<void>,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames: labels,
+    registers,
+    async collect() {
+      this.reset()
+      await fill(this).catch(() => {})
+    },
+  })
 }
 
 /** Whoever asks while the question is on its way shares the answer. */

@@ -1,3 +1,4 @@
+import type { LineFile } from '../domain/audit/file.ts'
 import type { SignedForm } from '../domain/tokens/signed-form.ts'
 import type { Gateway, GatewayName } from '../gateways/port.ts'
 import type { Vault } from '../gateways/vault.ts'
@@ -21,6 +22,10 @@ export interface Services {
   readonly clock: Clock
   /** Statements over whole tables: without the time limit of ordinary ones, on a connection of their own. */
   readonly longReads: <Result>(work: (sql: Sql) => Promise<Result>) => Promise<Result>
+  /** Whether suspicious requests are stopped, or only noted. */
+  readonly fraudRules: 'on' | 'observe'
+  /** Where sealed audit events are appended; absent unless a file is configured. */
+  readonly auditFile: LineFile | undefined
   /** Days that finished operations are kept. */
   readonly retentionDays: number
 }

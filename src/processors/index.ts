@@ -1,4 +1,8 @@
 import type { KindName } from '../jobs/catalogue.ts'
+import { securityRecord } from './audit/record.ts'
+import { auditSeal } from './audit/seal.ts'
+import { auditWrite } from './audit/write.ts'
+import { fraudReview } from './fraud/review.ts'
 import { depositConfirm } from './payments/confirm-deposit.ts'
 import { paymentDecide } from './payments/decide.ts'
 import { paymentFollow } from './payments/follow.ts'
@@ -9,6 +13,8 @@ import { methodAdd, methodRemove } from './payments/methods.ts'
 import { depositRefund } from './payments/refund-deposit.ts'
 import { paymentReturn } from './payments/return-payment.ts'
 import { kycSet } from './payments/set-kyc.ts'
+import { reconciliationPlan } from './reconciliation/plan.ts'
+import { reconciliationRun } from './reconciliation/run.ts'
 import type { Processor } from './shapes/processor.ts'
 import { tokenDeduct } from './tokens/deduct.ts'
 import { tokenIssue } from './tokens/issue.ts'
@@ -41,9 +47,15 @@ export const processors: { readonly [Name in KindName]: Processor } = {
   'payment.lookup': paymentLookUp,
   'payment.return': paymentReturn,
   'payment.follow': paymentFollow,
+  'reconciliation.run': reconciliationRun,
+  'reconciliation.plan': reconciliationPlan,
   'webhook.process': webhookProcess,
   'webhook.retry': webhookRetry,
   'webhook.unpark': webhookUnpark,
+  'fraud.review': fraudReview,
+  'audit.seal': auditSeal,
+  'audit.write': auditWrite,
+  'security.record': securityRecord,
   'ledger.check': ledgerCheck,
   'ledger.tidy': ledgerTidy,
   'ledger.seal': ledgerSeal,

@@ -40,6 +40,14 @@ export const schedules = [
     says: 'Webhooks about something that was not known when they came are tried again',
   },
   {
+    name: 'reconcile-gateways',
+    kind: 'reconciliation.plan',
+    cron: '41 1 * * *',
+    timezone: 'UTC',
+    catchUp: 'all',
+    says: 'The day before is compared with each gateway’s own list',
+  },
+  {
     name: 'tidy-ledger',
     kind: 'ledger.tidy',
     cron: '* * * * *',
@@ -54,6 +62,14 @@ export const schedules = [
     timezone: 'UTC',
     catchUp: 'last',
     says: 'Transfers are sealed into blocks',
+  },
+  {
+    name: 'seal-audit',
+    kind: 'audit.seal',
+    cron: '* * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Audit and security events are sealed into blocks, and appended to the audit log’s file',
   },
   {
     name: 'check-ledger',

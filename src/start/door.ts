@@ -2,12 +2,14 @@ import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { Authenticator } from '../api/access.ts'
 import { makeApp } from '../api/app.ts'
+import { auditRoutes } from '../api/audit.ts'
 import { board } from '../api/board.ts'
 import { docsRoutes } from '../api/docs.ts'
 import { healthRoute } from '../api/health.ts'
 import { metricsRoute } from '../api/metrics.ts'
 import { operationRoutes } from '../api/operations.ts'
 import { paymentRoutes } from '../api/payments/index.ts'
+import { forgeryReports } from '../api/security.ts'
 import { tokenRoutes } from '../api/tokens.ts'
 import { Waiting } from '../api/waiting.ts'
 import { webhookRoutes } from '../api/webhooks.ts'
@@ -91,8 +93,9 @@ export async function openDoor(foundation: Foundation): Promise<RunningDoor> {
     clock,
     readers: webhookReaders(foundation.gatewayKeys),
     allowedIps: config.webhookAllowedIps,
-    forged: (what) => log.warn(what, 'A webhook was refused'),
+    forged: forgeryReports({ intake, clock, log }),
   })
+  auditRoutes(router, { reads })
   operationRoutes(router, { ...submissions, reads })
   healthRoute(router, {
     clock,

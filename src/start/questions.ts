@@ -1,12 +1,20 @@
+import { clearingAccounts, openFindings } from '../domain/reconciliation/reads.ts'
 import { tokensInUse } from '../domain/tokens/reads.ts'
+import { inboxState } from '../domain/webhooks/reads.ts'
 import { vault } from '../gateways/vault.ts'
 import { voiceService } from '../gateways/voice.ts'
+import { firstIdAt } from '../kit/ids.ts'
 import type { Sql } from '../kit/sql.ts'
 import type { Questions } from '../platform/metrics.ts'
 import type { Foundation } from './foundation.ts'
 
 /** What metrics and health ask the stores. */
-export function questions(reads: Sql, { clock, queues, queueNames }: Foundation, intakeWaiting: () => number) {
+export function questions(
+  reads: Sql,
+  { clock, queues, queueNames, gateways }: Foundation,
+  intakeWaiting: () => number,
+) {
+  const startedAt = firstIdAt(new Date())
   return {
     tokensInUse: () => tokensInUse(reads, clock.now()),
     async depths() {
@@ -32,6 +40,30 @@ export function questions(reads: Sql, { clock, queues, queueNames }: Foundation,
       }))
     },
     intakeWaiting,
+    database: () => reads.query('select 1'),
+    circuits: () =>
+      [...gateways].map(([gateway, { circuit }]) => ({ gateway, state: circuit.state, openings: circuit.openings })),
+    async paymentsInReview() {
+      const [row] = await reads.query<{ count: string }>(`select count(*) from payment where status = 'review'`)
+      return Number(row?.count ?? 0)
+    },
+    parkedWebhooks: () => inboxState(reads),
+    async clearing() {
+      const now = clock.now().getTime()
+      const accounts = await clearingAccounts(reads)
+      return accounts.map(({ oldest, ...account }) => ({
+        ...account,
+        oldestSeconds: oldest === null ? undefined : (now - oldest.getTime()) / 1_000,
+      }))
+    },
+    reconciliations: () => openFindings(reads),
+    async securityEvents() {
+      const rows = await reads.query<{ type: string; count: string }>(
+        `select type, count(*) from audit_event where category = 'security' and id >= $1 group by type`,
+        [startedAt],
+      )
+      return rows.map(({ type, count }) => ({ type, count: Number(count) }))
+    },
   } satisfies Questions
 }
 

@@ -11,6 +11,7 @@ import { Dispatcher } from '../jobs/dispatch.ts'
 import { LEDGER_RETRY, type QueueName } from '../jobs/kind.ts'
 import { Relay } from '../jobs/relay.ts'
 import { inTransaction, openDatabase, openPool } from '../platform/database.ts'
+import { lineFile } from '../platform/line-file.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { GiveUp, type RunningWorker } from '../platform/queue.ts'
 import { coalescing } from '../processors/coalesce.ts'
@@ -19,6 +20,7 @@ import { processors } from '../processors/index.ts'
 import { runJob, StuckJob, waitBeforeTry } from '../processors/run-job.ts'
 import type { Processor } from '../processors/shapes/processor.ts'
 import type { Foundation } from './foundation.ts'
+import { paymentEndings } from './payment-endings.ts'
 import { repeatedly } from './repeatedly.ts'
 
 export interface RunningWorkers {
@@ -51,7 +53,7 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
   const { config, clock, log, metrics, keyring, queues, databaseUrl: url } = foundation
   const pool = openPool({ url, name: 'bursar worker', max: CONNECTIONS })
   const longPool = openPool({ url, name: 'bursar worker long reads', max: 1, statementTimeoutMs: LONG_READ_MS })
-  const database = await openDatabase(pool, [Token, Payment, Attempt, SavedMethod, Dispute])
+  const database = await openDatabase(pool, [Token, Payment, Attempt, SavedMethod, Dispute], [paymentEndings(metrics)])
   const dispatcher = new Dispatcher(queues, log)
   const voice = voiceService({ url: foundation.voiceUrl, timeoutMs: config.voice.timeoutMs })
   const context: WorkContext = {
@@ -64,6 +66,8 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
       keyring,
       clock,
       longReads: (work) => inTransaction(longPool, work),
+      fraudRules: config.fraudRules,
+      auditFile: config.auditLogFile === undefined ? undefined : lineFile(config.auditLogFile),
       retentionDays: config.operationRetentionDays,
     },
     measures: metrics,

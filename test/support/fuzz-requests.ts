@@ -135,7 +135,7 @@ function parsed(body: Buffer | undefined): unknown {
 }
 
 /** The forms that an id may have: anything else never was one. */
-const ID = /^([0-9a-f-]{36}|eyJ.*)$/i
+const ID = /^([0-9a-f-]{36}|[a-z]{2,3}_[0-9a-f]{32}|eyJ.*)$/i
 
 /** A path with nothing, dots or slashes where its parameter should be is another path: nobody's, or another route's. */
 export const isAnotherPath = ({ segments }: Shot): boolean =>

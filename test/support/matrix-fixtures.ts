@@ -19,6 +19,8 @@ export interface Fixture {
   readonly params?: Made<Readonly<Record<string, string>>>
   readonly query?: Made<Readonly<Record<string, string>>>
   readonly body?: Made<unknown>
+  /** What everybody gets who lacks the credential that the route asks for beside the caller's, such as a signature. */
+  readonly otherwise?: number
   /** Who may reach the data of others: whoever may reach their own, or nobody but a few. */
   readonly others?: 'the same' | { readonly refused: 403 | 404; readonly except: readonly Caller[] }
 }
@@ -66,6 +68,20 @@ async function withdrawal(world: World): Promise<string> {
   return made.body.withdrawal_id
 }
 
+/** A comparison that has found nothing. */
+async function reconciliation({ bursar }: World): Promise<{ id: string }> {
+  const id = newId()
+  await bursar.pool.query(
+    `insert into reconciliation (id, operation_id, gateway, from_at, until_at, status, started_at, finished_at)
+     values ($1, $1, 'mock', '2026-01-01', '2026-01-02', 'done', now(), now())`,
+    [id],
+  )
+  return { id }
+}
+
+/** The gateway's signature is the credential, and nobody here has it. */
+const unsigned: Fixture = { otherwise: 401 }
+
 /** By route: those that need something. One without parameters and body needs no line here. */
 export const fixtures: { readonly [route: string]: Fixture } = {
   'POST /token': { body: { budget: 1, voice_id: 'voice_access' } },
@@ -74,6 +90,11 @@ export const fixtures: { readonly [route: string]: Fixture } = {
   'GET /balance/{token_id}': byToken,
   'GET /token/{token_id}/report': byToken,
   'GET /token/{token_id}/transactions': byToken,
+  'POST /webhooks/stripe': unsigned,
+  'POST /webhooks/razorpay': unsigned,
+  'POST /webhooks/paystack': unsigned,
+  'POST /webhooks/mock': unsigned,
+  'POST /api/v1/webhooks/stripe': unsigned,
   'GET /api/v1/payments/wallet/balance': ownQuery,
   'GET /api/v1/payments/wallet/transactions': ownQuery,
   'GET /api/v1/payments/wallet/transactions/{transaction_id}': {
@@ -125,7 +146,21 @@ export const fixtures: { readonly [route: string]: Fixture } = {
     body: { decision: 'accept', note: 'It is fine' },
     others: 'the same',
   },
+  'POST /api/v1/payments/reconciliations': {
+    body: { gateway: 'mock', from: '2026-01-01T00:00:00Z', until: '2026-01-02T00:00:00Z' },
+    others: 'the same',
+  },
+  'GET /api/v1/payments/reconciliations': { others: 'the same' },
+  'GET /api/v1/payments/reconciliations/{id}': { params: reconciliation, others: 'the same' },
+  'GET /api/v1/payments/clearing': { others: 'the same' },
   'GET /api/v1/payments/reviews': { others: 'the same' },
+  'POST /api/v1/payments/reviews/{review_id}': {
+    params: () => ({ review_id: newId() }),
+    body: { decision: 'reject', note: 'Not them' },
+    others: 'the same',
+  },
+  'GET /api/v1/audit': { others: 'the same' },
+  'GET /api/v1/security-events': { others: 'the same' },
   'GET /api/v1/operations/{id}': { params: operation, others: { refused: 404, except: ['operator', 'admin'] } },
   'POST /api/v1/operations/{id}/retry': { params: operation, others: 'the same' },
 }

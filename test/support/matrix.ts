@@ -52,7 +52,8 @@ export function rowOf(declared: RouteDeclaration, known: { readonly [route: stri
   return { route, declared, fixture, cells }
 }
 
-function statusFor(declared: RouteDeclaration, { others }: Fixture, caller: Caller, owner: Owner): number {
+function statusFor(declared: RouteDeclaration, fixture: Fixture, caller: Caller, owner: Owner): number {
+  const { others } = fixture
   if (caller === 'board' && declared.basic !== true) return 401
   if (declared.access !== 'anyone') {
     if (caller === 'nobody') return 401
@@ -61,7 +62,7 @@ function statusFor(declared: RouteDeclaration, { others }: Fixture, caller: Call
   }
   if (owner === 'other' && others !== undefined && others !== 'the same' && !others.except.includes(caller))
     return others.refused
-  return fine(declared)
+  return fixture.otherwise ?? fine(declared)
 }
 
 /** What is submitted is accepted, and what is asked is answered. */

@@ -6,7 +6,9 @@ import { Dispatcher } from '../../src/jobs/dispatch.ts'
 import { insertFollowUps } from '../../src/jobs/followup.ts'
 import { fromPublicId, newId } from '../../src/kit/ids.ts'
 import { inTransaction } from '../../src/platform/database.ts'
+import { webhookSignature } from '../../src/sandbox/mock/signature.ts'
 import type { Misbehaviour } from '../../src/sandbox/moods.ts'
+import { sandboxKeys } from '../../src/sandbox/server.ts'
 import { type Answer, type Asking, Deployment, type DeploymentOptions } from './deployment.ts'
 import { moveToMidMonth, OPERATOR } from './tokens.ts'
 
@@ -103,6 +105,15 @@ export class GatewayStage {
     return (await this.ask('GET', '/_calls')).body
   }
 }
+
+/** A webhook of the mock gateway about a charge, as the gateway would write it. */
+export const mockEvent = (type: string, data: Record<string, unknown>, id: string = randomUUID()): string =>
+  JSON.stringify({ id: `mock_event_${id}`, type, created_at: new Date().toISOString(), data })
+
+/** The header with which the mock gateway signs a body at a time. */
+export const mockSignature = (body: string, at: Date): Record<string, string> => ({
+  'x-mock-signature': webhookSignature(sandboxKeys.mock.webhookSecret, body, at),
+})
 
 /** A deployment with wallets in it, and the gateways' stand-ins behind it. */
 export class Wallets {
@@ -243,6 +254,11 @@ export class Wallets {
     const { status, result } = await this.ours('webhook.unpark', { period: this.bursar.clock.now().toISOString() })
     expect(status).toBe('succeeded')
     return result.tried
+  }
+
+  /** Tells Bursar of a webhook of the mock gateway, rightly signed. */
+  tell(body: string, at: Date = this.bursar.clock.now()): Promise<Answer> {
+    return this.bursar.ask('POST', '/webhooks/mock', { body, headers: mockSignature(body, at) })
   }
 
   /** Time goes on for Bursar and for every gateway. */

@@ -25,7 +25,9 @@ export function ownerMeant(caller: Caller, named: unknown): string | undefined {
  */
 export function clientOf(c: Context<Env>, keyring: Keyring): { ip: string | null; device: string | null } {
   const software = headerOf(c, 'user-agent')
-  const device = software === undefined ? null : keyring.digest(`device ${software}`).toString('base64url', 0, 16)
+  // Without its versions: an update makes no new device.
+  const kind = software?.replaceAll(/[\d._]+/g, '')
+  const device = kind === undefined ? null : keyring.digest(`device ${kind}`).toString('base64url', 0, 16)
   return { ip: c.get('address'), device }
 }
 

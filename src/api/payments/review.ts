@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
-import { type fraudDecisions, REVIEW, type ReviewView, reviews } from '../../domain/fraud/reads.ts'
+import { type fraudDecisions, fraudRefusals, REVIEW, type ReviewView, reviews } from '../../domain/fraud/reads.ts'
 import { TRANSACTION } from '../../domain/payments/reads.ts'
-import { publicId } from '../../kit/ids.ts'
+import { fromPublicId, publicId } from '../../kit/ids.ts'
 import { toDecimal } from '../../kit/money.ts'
 import { paged, pageQuery } from '../paging.ts'
 import { reply } from '../reply.ts'
@@ -90,9 +90,16 @@ export function reviewRoutes(router: Router, parts: PaymentRouteParts): void {
     tag,
     summary: 'Decide on a request that was stopped as suspicious',
     access: ['operator'],
-    fromPath: { review_id: (written) => written },
+    fromPath: { review_id: reviewMeant },
     fill: ({ c }) => ({ client: clientOf(c, parts.keyring) }),
   })
+}
+
+/** What never was a review is not found, without asking the database. */
+function reviewMeant(written: string): string {
+  const id = fromPublicId(REVIEW, written)
+  if (id === undefined) throw fraudRefusals.notFound()
+  return id
 }
 
 const reviewBody = (view: ReviewView, status: keyof typeof statuses): z.input<typeof reviewSchema> => ({

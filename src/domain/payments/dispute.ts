@@ -3,9 +3,9 @@ import { newId } from '../../kit/ids.ts'
 import { type Amount, amount, smallest } from '../../kit/money.ts'
 import { type LifeCycle, mayMove, move } from '../../kit/states.ts'
 import { platformAccount } from '../ledger/platform-accounts.ts'
-import type { Desk } from './desk.ts'
+import type { Case, Desk } from './desk.ts'
 import type { Currency, GatewayName } from './names.ts'
-import { type Payment, refundable } from './payment.ts'
+import { isFinal, type Payment, refundable } from './payment.ts'
 
 export type DisputeStatus = 'needs_response' | 'under_review' | 'won' | 'lost'
 
@@ -46,23 +46,34 @@ export interface DisputeNews {
   readonly currency: Currency
 }
 
+type Disputed = Pick<Case, 'payment' | 'attempt'>
+
+/** A dispute about what is still under way, or waits for a person, has to wait for how that ends: only then is it known what was credited. */
+export const mayBeDisputed = ({ payment }: Disputed): boolean => isFinal(payment.status)
+
 /**
- * Believes news of a dispute about this deposit, whose user must be locked. The wallet gives what of the deposit was neither
+ * Believes news of a dispute about a charge, whose user must be locked. The wallet gives what of the deposit was neither
  * refunded nor disputed before, as far as it is there; never the same money a second time. Answers whether it was new.
  */
-export async function settleDispute(desk: Desk, deposit: Payment, news: DisputeNews): Promise<boolean> {
+export async function settleDispute(desk: Desk, about: Disputed, news: DisputeNews): Promise<boolean> {
   const known = await desk.em.findOne(Dispute, { gateway: news.gateway, gatewayId: news.id })
-  const dispute = known ?? (await open(desk, deposit, news))
+  const dispute = known ?? (await open(desk, about, news))
   if (dispute.status === news.status || !mayMove(disputeCycle, dispute.status, news.status)) return known === null
   dispute.status = move(disputeCycle, dispute.status, news.status)
-  if (news.status === 'won' || news.status === 'lost') await close(desk, deposit, dispute)
+  if (news.status === 'won' || news.status === 'lost') await close(desk, about, dispute)
   return true
 }
 
-async function open(desk: Desk, deposit: Payment, news: DisputeNews): Promise<Dispute> {
+/** What came late or twice was never the wallet's: it goes back by itself, and a dispute about it is no matter of the deposit's. */
+const wasCredited = ({ payment, attempt }: Disputed): boolean =>
+  payment.status === 'completed' && attempt.status === 'succeeded'
+
+async function open(desk: Desk, about: Disputed, news: DisputeNews): Promise<Dispute> {
+  const { payment: deposit } = about
   const books = await desk.books([deposit.accountId])
   const wallet = books.account(deposit.accountId)
-  const taken = smallest(news.amount, refundable(deposit), wallet.available < 0n ? 0n : wallet.available)
+  const there = wasCredited(about) ? refundable(deposit) : 0n
+  const taken = smallest(news.amount, there, wallet.available < 0n ? 0n : wallet.available)
   const operationId = desk.operation.id
   const argued = platformAccount('dispute', news.currency)
   if (taken > 0n) books.post('dispute.open', { debit: wallet, credit: argued, amount: amount(taken), operationId })
@@ -73,7 +84,7 @@ async function open(desk: Desk, deposit: Payment, news: DisputeNews): Promise<Di
       amount: amount(news.amount - taken),
       operationId,
     })
-  deposit.disputed += news.amount
+  if (wasCredited(about)) deposit.disputed += news.amount
   // Written at once, so that whoever closes it in this transaction has books of its own.
   await books.write(desk.sql)
   return desk.em.create(Dispute, {
@@ -92,7 +103,8 @@ async function open(desk: Desk, deposit: Payment, news: DisputeNews): Promise<Di
 /** Positions of the closing transfers: a dispute may be opened and closed by one operation. */
 const CLOSING = 10
 
-async function close(desk: Desk, deposit: Payment, dispute: Dispute): Promise<void> {
+async function close(desk: Desk, about: Disputed, dispute: Dispute): Promise<void> {
+  const { payment: deposit } = about
   dispute.closedAt = desk.now
   const argued = platformAccount('dispute', dispute.currency)
   const operationId = desk.operation.id
@@ -107,7 +119,7 @@ async function close(desk: Desk, deposit: Payment, dispute: Dispute): Promise<vo
     })
     return
   }
-  deposit.disputed -= dispute.amount
+  if (wasCredited(about)) deposit.disputed -= dispute.amount
   if (dispute.taken > 0n)
     books.post('dispute.win', {
       debit: argued,
@@ -124,4 +136,40 @@ async function close(desk: Desk, deposit: Payment, dispute: Dispute): Promise<vo
       operationId,
       position: CLOSING + 1,
     })
+}
+
+/** Positions of what is recovered: the same operation has put it back into the wallet. */
+const RECOVERING = 20
+
+/**
+ * A refund of a disputed deposit came to nothing, and left its amount in the wallet. The customer gets that money from their
+ * bank, so that it makes up for what we have advanced. What is in the wallet must be written already.
+ */
+export async function recover(desk: Desk, deposit: Payment, freed: bigint): Promise<void> {
+  if (deposit.disputed === 0n) return
+  const disputes = await desk.em.find(
+    Dispute,
+    { paymentId: deposit.id, currency: deposit.currency, status: { $ne: 'won' } },
+    { orderBy: { id: 'asc' } },
+  )
+  const books = await desk.books([deposit.accountId])
+  const wallet = books.account(deposit.accountId)
+  const argued = platformAccount('dispute', deposit.currency)
+  const operationId = desk.operation.id
+  let left = freed
+  for (const [nth, dispute] of disputes.entries()) {
+    const taken = smallest(dispute.amount - dispute.taken, left, wallet.available < 0n ? 0n : wallet.available)
+    if (taken === 0n) continue
+    const position = RECOVERING + 2 * nth
+    books.post('dispute.open', { debit: wallet, credit: argued, amount: amount(taken), operationId, position })
+    books.post('dispute.recover', {
+      debit: argued,
+      credit: platformAccount('losses', deposit.currency),
+      amount: amount(taken),
+      operationId,
+      position: position + 1,
+    })
+    dispute.taken += taken
+    left -= taken
+  }
 }

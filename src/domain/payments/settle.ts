@@ -4,6 +4,7 @@ import { amount, MAX_AMOUNT } from '../../kit/money.ts'
 import { platformAccount } from '../ledger/platform-accounts.ts'
 import { Attempt, attemptId, moveAttempt, nextLook } from './attempt.ts'
 import type { Case, Desk } from './desk.ts'
+import { recover } from './dispute.ts'
 import { giveBackLimit } from './limits.ts'
 import { type ClosingNews, isCurrency, type MovedNews, type News } from './news.ts'
 import { fail, isFinal, moveTo, Payment } from './payment.ts'
@@ -130,9 +131,13 @@ async function captureHold(desk: Desk, payment: Payment, movement: 'withdrawal.s
     credit: gatewayAccount(payment),
     amount: amount(payment.amount),
     operationId: desk.operation.id,
+    position: CAPTURE_POSITION,
     memo: payment.description ?? undefined,
   })
 }
+
+/** Of what was set aside: the operation of a refund may first have found that its deposit was paid, and posted that. */
+const CAPTURE_POSITION = 1
 
 /** Another amount or currency than was asked for: what a deposit brought waits in suspense for a person's decision. */
 async function settleMismatch(desk: Desk, payment: Payment, attempt: Attempt, news: MovedNews): Promise<Standing> {
@@ -282,6 +287,7 @@ export async function giveUp(
   if (payment.holdId) {
     const books = await desk.books([payment.accountId], { holds: [payment.holdId] })
     books.release(books.placedHold(payment.holdId))
+    await books.write(desk.sql)
   }
   if (payment.type === 'refund') await unrefund(desk, payment)
 }
@@ -334,14 +340,16 @@ async function backToWallet(desk: Desk, payment: Payment, movement: 'withdrawal.
     amount: amount(payment.amount),
     operationId: desk.operation.id,
   })
+  await books.write(desk.sql)
 }
 
-/** A refund that came to nothing leaves its deposit as refundable as before. */
+/** A refund that came to nothing leaves its deposit as refundable as before. Its amount is in the wallet again, written. */
 async function unrefund(desk: Desk, refund: Payment): Promise<void> {
   assert(refund.originalId, `Refund ${refund.id} gives nothing back`)
   const deposit = await desk.em.findOneOrFail(Payment, { id: refund.originalId })
   deposit.refunded -= refund.amount
   assert(deposit.refunded >= 0n && deposit.refunded <= MAX_AMOUNT, `More of ${deposit.id} came back than was given`)
+  await recover(desk, deposit, refund.amount)
 }
 
 function gatewayAccount(payment: Payment) {

@@ -1,3 +1,4 @@
+import type { Attempt } from '../../domain/payments/attempt.ts'
 import type { News } from '../../domain/payments/news.ts'
 import { PAYMENT_METHOD, type Payment, statusOnWire, TRANSACTION } from '../../domain/payments/payment.ts'
 import { paymentRefusals } from '../../domain/payments/refusals.ts'
@@ -37,6 +38,12 @@ export const movedBody = (payment: Payment) => ({
 })
 
 export const gatewayOnWire = (name: string): string => name.toUpperCase()
+
+/** What is said of a payment that its last attempt has ended. */
+export const refusalOfFailed = ({ status, gateway, code, message }: Attempt): Refusal =>
+  status === 'declined'
+    ? paymentRefusals.declined({ gateway: gatewayOnWire(gateway), code: code ?? 'failed', message: message ?? '' })
+    : paymentRefusals.gatewayUnavailable()
 
 /** Why there is no gateway to ask, in words for the caller. */
 export function refusalOfNoRoute(

@@ -1,12 +1,14 @@
 import { Attempt } from '../../domain/payments/attempt.ts'
 import { openCase } from '../../domain/payments/desk.ts'
-import { statusOnWire } from '../../domain/payments/payment.ts'
+import { isFinal, statusOnWire } from '../../domain/payments/payment.ts'
 import { paymentRefusals } from '../../domain/payments/refusals.ts'
 import { giveUp, settle } from '../../domain/payments/settle.ts'
 import type { ChargeState, Confirmation, GatewayName } from '../../gateways/port.ts'
 import { confirmDeposit } from '../../jobs/payments.ts'
 import { Done, staged } from '../shapes/staged.ts'
 import { gatewayOnWire, movedBody, newsOfLookUp } from './answers.ts'
+import { audited, auditedForgery } from './audited.ts'
+import { lastWord } from './last-word.ts'
 import { ownedPayment } from './owned-payment.ts'
 import { sendBack } from './send-back.ts'
 
@@ -36,21 +38,28 @@ export const depositConfirm = staged(confirmDeposit, {
   async call({ begun }, { gateways }): Promise<ChargeState | { readonly outcome: 'forged' }> {
     const gateway = gateways.get(begun.gateway)
     if (gateway === undefined) return { outcome: 'not_sent', reason: `${begun.gateway} is not configured any more` }
-    return gateway.confirm(begun.confirmation)
+    const state = await gateway.confirm(begun.confirmation)
+    return state.outcome === 'declined' ? lastWord(gateway, begun.confirmation.reference, state) : state
   },
 
   async finish(work, { begun, answer }) {
-    if (answer.outcome === 'forged') return paymentRefusals.forged()
+    if (answer.outcome === 'forged') {
+      await auditedForgery(work, begun.gateway)
+      return paymentRefusals.forged()
+    }
     if (answer.outcome === 'absent') return paymentRefusals.otherPayment()
     const opened = await openCase(work, begun.confirmation.reference)
     const { payment, attempt } = opened
+    const before = payment.status
     const standing = await settle(work, opened, newsOfLookUp(answer))
     sendBack(work, standing)
-    if (standing.is === 'over' && payment.status === 'pending') {
+    if (standing.is === 'over' && !isFinal(payment.status) && payment.status !== 'review') {
       const why = { code: attempt.code ?? 'declined', message: attempt.message ?? '' }
       await giveUp(work, payment, why)
+      await audited(work, payment, before)
       return paymentRefusals.declined({ gateway: gatewayOnWire(attempt.gateway), ...why })
     }
+    await audited(work, payment, before)
     return payment.status === 'completed' || payment.status === 'pending' || payment.status === 'review'
       ? movedBody(payment)
       : paymentRefusals.notConfirmable({ status: statusOnWire[payment.status] })

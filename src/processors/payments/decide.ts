@@ -9,6 +9,7 @@ import { assert } from '../../kit/assert.ts'
 import { amount, smallest } from '../../kit/money.ts'
 import { transact } from '../shapes/transact.ts'
 import { transactionId } from './answers.ts'
+import { auditedDecision } from './audited.ts'
 import { ownedPayment } from './owned-payment.ts'
 
 /**
@@ -31,6 +32,7 @@ export const paymentDecide = transact(decidePayment, {
       fail(payment, { code: 'rejected', message: input.note }, now)
       await giveBackLimit(work.sql, payment)
       work.followUp({ kind: 'payment.return', input: { payment_id: back.id } })
+      await auditedDecision(work, payment, input.client?.ip)
       return { success: true as const, transaction_id: transactionId(payment), status: statusOnWire[payment.status] }
     }
     if (!sameCurrency || input.decision === 'reject')
@@ -72,6 +74,7 @@ export const paymentDecide = transact(decidePayment, {
     }
     payment.amount = moved
     moveTo(payment, 'completed', now)
+    await auditedDecision(work, payment, input.client?.ip)
     return { success: true as const, transaction_id: transactionId(payment), status: statusOnWire[payment.status] }
   },
 })

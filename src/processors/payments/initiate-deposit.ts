@@ -14,10 +14,13 @@ import { initiateDeposit, minorUnits } from '../../jobs/payments.ts'
 import { assert } from '../../kit/assert.ts'
 import { newId } from '../../kit/ids.ts'
 import { amount } from '../../kit/money.ts'
+import { Refusal } from '../../kit/refusal.ts'
 import type { Services } from '../context.ts'
+import { vet, type Wanted } from '../fraud/vet.ts'
 import { ASK_NEXT, Done, staged } from '../shapes/staged.ts'
 import type { Work } from '../shapes/work.ts'
 import { gatewayOnWire, movedBody, newsOfAnswer, refusalOfNoRoute } from './answers.ts'
+import { audited, auditedBeginning } from './audited.ts'
 import { overOrLater } from './over-or-later.ts'
 import { usableMethod } from './saved-method.ts'
 import { sendBack } from './send-back.ts'
@@ -50,6 +53,16 @@ export const depositInitiate = staged(initiateDeposit, {
         ? await usableMethod(em, userId, input.payment_method_id, now)
         : ((await em.findOne(SavedMethod, { id: known.paymentMethodId ?? operation.id })) ?? undefined)
     if (known === null) {
+      const currency = input.currency ?? 'INR'
+      const wanted: Wanted = {
+        type: 'deposit',
+        currency,
+        amount: minorUnits(input.amount, currency),
+        method: method?.id ?? input.method ?? 'card',
+        client: input.client,
+      }
+      const vetted = await vet(work, holder, wanted, services)
+      if (vetted instanceof Refusal) return vetted
       const payment = await requested(work, services, method)
       const periods = await takeLimit(sql, holder, {
         currency: payment.currency,
@@ -59,14 +72,19 @@ export const depositInitiate = staged(initiateDeposit, {
       payment.limitDay = periods.day
       payment.limitMonth = periods.month
       await em.flush()
+      await vetted(payment)
+      await auditedBeginning(work, payment)
     }
     const payment = known ?? (await em.findOneOrFail(Payment, { operationId: operation.id }))
     const attempts = await attemptsOf(em, payment.id)
     const attempt =
       attempts.find(({ status }) => status === 'sent') ?? attempts.find(({ status }) => status === 'created')
     // A webhook or look-up was here between our question and now.
-    if (attempt === undefined || isFinal(payment.status))
-      return new Done(depositBody(payment, attempts.findLast(({ askedAt }) => askedAt !== null) ?? attempts[0]))
+    if (attempt === undefined || isFinal(payment.status)) {
+      const asked = attempts.findLast(({ askedAt }) => askedAt !== null) ?? attempts[0]
+      if (payment.status === 'failed' && asked !== undefined) return giveUpBecause(work, payment, asked)
+      return new Done(depositBody(payment, asked))
+    }
 
     const again = attempt.status === 'sent'
     moveAttempt(attempt, 'sent')
@@ -99,6 +117,7 @@ export const depositInitiate = staged(initiateDeposit, {
   async finish(work, { begun, answer }) {
     const opened = await openCase(work, begun.request.reference)
     const { payment, attempt } = opened
+    const before = payment.status
     const standing = await settle(work, opened, newsOfAnswer(answer, begun))
     sendBack(work, standing)
     if (standing.is === 'over') {
@@ -108,6 +127,7 @@ export const depositInitiate = staged(initiateDeposit, {
       if (later !== undefined) return later
       return giveUpBecause(work, payment, attempt)
     }
+    await audited(work, payment, before)
     if (payment.status === 'failed') return giveUpBecause(work, payment, attempt)
     return depositBody(payment, attempt, answer.outcome === 'pending' ? answer.action : undefined)
   },
@@ -116,7 +136,11 @@ export const depositInitiate = staged(initiateDeposit, {
 /** What ends a payment that nobody could be found for, or that was declined. */
 async function giveUpBecause(work: Work<typeof initiateDeposit>, payment: Payment, attempt: Attempt) {
   const why = { code: attempt.code ?? 'failed', message: attempt.message ?? '' }
-  if (!isFinal(payment.status)) await giveUp(work, payment, why)
+  if (!isFinal(payment.status)) {
+    const before = payment.status
+    await giveUp(work, payment, why)
+    await audited(work, payment, before)
+  }
   return attempt.status === 'declined'
     ? paymentRefusals.declined({ gateway: gatewayOnWire(attempt.gateway), ...why })
     : paymentRefusals.gatewayUnavailable()

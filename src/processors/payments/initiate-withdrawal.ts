@@ -3,19 +3,22 @@ import { openCase } from '../../domain/payments/desk.ts'
 import { lockHolder, walletAccount } from '../../domain/payments/holder.ts'
 import { takeLimit } from '../../domain/payments/limits.ts'
 import { SavedMethod, tokenPlace } from '../../domain/payments/method.ts'
-import { Payment } from '../../domain/payments/payment.ts'
+import { PAYMENT_METHOD, Payment } from '../../domain/payments/payment.ts'
 import { paymentRefusals } from '../../domain/payments/refusals.ts'
 import { giveUp, newAttempt, settle } from '../../domain/payments/settle.ts'
 import type { GatewayName, PayoutAnswer, PayoutRequest } from '../../gateways/port.ts'
 import { route } from '../../gateways/routing.ts'
 import { initiateWithdrawal, minorUnits } from '../../jobs/payments.ts'
 import { assert } from '../../kit/assert.ts'
-import { newId } from '../../kit/ids.ts'
+import { fromPublicId, newId } from '../../kit/ids.ts'
 import { amount, covers } from '../../kit/money.ts'
+import { Refusal } from '../../kit/refusal.ts'
 import type { Services } from '../context.ts'
+import { vet, type Wanted } from '../fraud/vet.ts'
 import { Done, staged } from '../shapes/staged.ts'
 import type { Work } from '../shapes/work.ts'
-import { gatewayOnWire, movedBody, newsOfAnswer, refusalOfNoRoute, transactionId } from './answers.ts'
+import { gatewayOnWire, movedBody, newsOfAnswer, refusalOfFailed, refusalOfNoRoute, transactionId } from './answers.ts'
+import { audited, auditedBeginning } from './audited.ts'
 import { overOrLater } from './over-or-later.ts'
 import { usableMethod } from './saved-method.ts'
 
@@ -35,16 +38,28 @@ export const withdrawalInitiate = staged(initiateWithdrawal, {
     const userId = input.user_id ?? ''
     const holder = await lockHolder(sql, userId, now)
     const known = await em.findOne(Payment, { operationId: operation.id })
+    const currency = input.currency ?? 'INR'
+    const wanted: Wanted = {
+      type: 'withdrawal',
+      currency,
+      amount: minorUnits(input.amount, currency),
+      method: fromPublicId(PAYMENT_METHOD, input.payment_method_id) ?? input.payment_method_id,
+      client: input.client,
+    }
+    const vetted = known === null ? await vet(work, holder, wanted, services) : undefined
+    if (vetted instanceof Refusal) return vetted
     const payment = known ?? (await requested(work, services))
-    if (known === null) {
+    if (vetted !== undefined) {
       const taken = { currency: payment.currency, amount: amount(payment.amount), now }
       const periods = await takeLimit(sql, holder, taken)
       payment.limitDay = periods.day
       payment.limitMonth = periods.month
       await em.flush()
+      await vetted(payment)
+      await auditedBeginning(work, payment)
     }
     const attempt = await em.findOneOrFail(Attempt, { paymentId: payment.id })
-    if (attempt.status !== 'created' && attempt.status !== 'sent') return new Done(withdrawalBody(payment))
+    if (attempt.status !== 'created' && attempt.status !== 'sent') return over(payment, attempt)
     const again = attempt.status === 'sent'
     moveAttempt(attempt, 'sent')
     attempt.askedAt ??= now
@@ -75,17 +90,27 @@ export const withdrawalInitiate = staged(initiateWithdrawal, {
   async finish(work, { begun, answer }) {
     const opened = await openCase(work, begun.request.reference)
     const { payment, attempt } = opened
+    const before = payment.status
     const standing = await settle(work, opened, newsOfAnswer(answer, begun))
-    if (standing.is !== 'over') return withdrawalBody(payment)
+    await audited(work, payment, before)
+    if (standing.is !== 'over') return answered(payment, attempt)
     const later = overOrLater(work.operation, initiateWithdrawal.retry, [attempt])
     if (later !== undefined) return later
     const why = { code: attempt.code ?? 'failed', message: attempt.message ?? '' }
     await giveUp(work, payment, why)
-    return attempt.status === 'declined'
-      ? paymentRefusals.declined({ gateway: gatewayOnWire(attempt.gateway), ...why })
-      : paymentRefusals.gatewayUnavailable()
+    await audited(work, payment, before)
+    return answered(payment, attempt)
   },
 })
+
+/** A webhook may have brought the gateway's no before its own answer did. */
+const answered = (payment: Payment, attempt: Attempt) =>
+  payment.status === 'failed' ? refusalOfFailed(attempt) : withdrawalBody(payment)
+
+function over(payment: Payment, attempt: Attempt) {
+  const answer = answered(payment, attempt)
+  return answer instanceof Refusal ? answer : new Done(answer)
+}
 
 async function requested(work: Work<typeof initiateWithdrawal>, { gateways }: Services): Promise<Payment> {
   const { em, input, operation, now } = work

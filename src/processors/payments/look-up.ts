@@ -1,3 +1,4 @@
+import { moveAttempt } from '../../domain/payments/attempt.ts'
 import { openCase } from '../../domain/payments/desk.ts'
 import { isFinal } from '../../domain/payments/payment.ts'
 import { giveUp, settle } from '../../domain/payments/settle.ts'
@@ -7,6 +8,8 @@ import { type Amount, type Asset, amount } from '../../kit/money.ts'
 import { Done, staged } from '../shapes/staged.ts'
 import type { Work } from '../shapes/work.ts'
 import { newsOfLookUp } from './answers.ts'
+import { audited } from './audited.ts'
+import { lastWord } from './last-word.ts'
 import { sendBack } from './send-back.ts'
 
 /** What a look-up has to know before it asks. */
@@ -19,6 +22,8 @@ export interface LookUp {
   readonly chargeId: string | undefined
   readonly amount: Amount
   readonly currency: Asset
+  /** The customer may be at it: what they fail at is called off before it is given up. */
+  readonly waits: boolean
   /** The customer's time is over: what still waits for them is called off. */
   readonly expire: boolean
 }
@@ -41,6 +46,7 @@ export async function beginLookUp(work: Working, attemptId: string): Promise<Loo
     chargeId: attempt.chargeId ?? undefined,
     amount: amount(attempt.amount),
     currency: attempt.currency,
+    waits: attempt.status === 'pending',
     expire: payment.status === 'pending' && payment.expiresAt != null && payment.expiresAt <= work.now,
   }
 }
@@ -57,6 +63,7 @@ export async function lookUp(gateways: ReadonlyMap<GatewayName, Gateway>, asked:
       // Authorised too late to be captured by itself: the customer has paid, and waits for us.
       if (state.outcome === 'pending' && state.waitsFor === 'capture' && state.id !== undefined && !asked.expire)
         return gateway.capture({ reference, chargeId: state.id, amount: asked.amount, currency: asked.currency })
+      if (asked.waits && state.outcome === 'declined') return lastWord(gateway, reference, state)
       if (!asked.expire || state.outcome !== 'pending' || state.waitsFor === 'gateway') return state
       const id = state.id ?? chargeId
       return id === undefined ? state : gateway.cancel({ reference, chargeId: id })
@@ -76,24 +83,36 @@ export async function lookUp(gateways: ReadonlyMap<GatewayName, Gateway>, asked:
 export async function finishLookUp(work: Working, asked: LookUp, state: Looked): Promise<string> {
   const opened = await openCase(work, asked.attemptId)
   const { payment, attempt } = opened
+  const before = payment.status
   const standing = await settle(work, opened, newsOfLookUp(state))
   sendBack(work, standing)
   if (!isFinal(payment.status) && payment.status !== 'review') {
-    if (standing.is === 'over')
+    if (standing.is === 'over' && payment.type === 'return' && attempt.status === 'not_sent') {
+      // Nobody has heard of it, and the money has to go back all the same: it is asked for from the start.
+      moveAttempt(attempt, 'created')
+      work.followUp({ kind: 'payment.return', input: { payment_id: payment.id } })
+    } else if (standing.is === 'over')
       await giveUp(
         work,
         payment,
         { code: attempt.code ?? 'failed', message: attempt.message ?? '' },
-        asked.expire ? 'expired' : 'failed',
+        asked.expire ? 'expired' : attempt.code === CALLED_OFF ? 'canceled' : 'failed',
       )
-    // A gateway that cannot call it off keeps it open there; should the money come after all, it goes back.
-    else if (asked.expire && state.outcome === 'pending' && !('waitsFor' in state && state.waitsFor === 'gateway')) {
+    // A gateway that cannot call it off keeps it open there, or has forgotten it; should the money come after all, it goes back.
+    else if (asked.expire && isLeftOpen(state)) {
       attempt.lookAt = null
       await giveUp(work, payment, { code: 'expired', message: 'The customer did not pay in time' }, 'expired')
     }
   }
+  await audited(work, payment, before)
   return payment.status
 }
+
+/** A gateway's word for a charge that we have told it to forget: a webhook may say so before whoever told it has written it down. */
+const CALLED_OFF = 'canceled'
+
+const isLeftOpen = (state: Looked): boolean =>
+  state.outcome === 'absent' || (state.outcome === 'pending' && !('waitsFor' in state && state.waitsFor === 'gateway'))
 
 export const paymentLookUp = staged(lookUpPayment, {
   async begin(work) {

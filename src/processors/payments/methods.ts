@@ -1,3 +1,4 @@
+import { recordAudit } from '../../domain/audit/record.ts'
 import { lockHolder } from '../../domain/payments/holder.ts'
 import { isExpired, SavedMethod, tokenPlace } from '../../domain/payments/method.ts'
 import { PAYMENT_METHOD } from '../../domain/payments/payment.ts'
@@ -68,6 +69,8 @@ export const methodAdd = staged(addMethod, {
       status: 'active',
       addedAt: now,
     })
+    const ip = input.client?.ip ?? null
+    await recordAudit({ sql, now }, { type: 'payment_method_added', userId, gateway: input.gateway, ip })
     return {
       success: true as const,
       id: methodId(id),
@@ -78,13 +81,15 @@ export const methodAdd = staged(addMethod, {
 })
 
 export const methodRemove = transact(removeMethod, {
-  async perform({ em, input, now }) {
+  async perform({ em, sql, input, now }) {
     const id = fromPublicId(PAYMENT_METHOD, input.payment_method_id)
     const owner = input.user_id === undefined ? {} : { userId: input.user_id }
     const method = id === undefined ? null : await em.findOne(SavedMethod, { id, status: 'active', ...owner })
     if (method === null) throw paymentRefusals.methodNotFound()
     method.status = 'removed'
     method.removedAt = now
+    const { userId, gateway } = method
+    await recordAudit({ sql, now }, { type: 'payment_method_removed', userId, gateway, ip: input.client?.ip ?? null })
     return { success: true as const, id: methodId(method.id) }
   },
 })

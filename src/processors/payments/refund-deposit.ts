@@ -3,16 +3,19 @@ import { openCase } from '../../domain/payments/desk.ts'
 import { Payment, refundable, statusOnWire } from '../../domain/payments/payment.ts'
 import { paymentRefusals } from '../../domain/payments/refusals.ts'
 import { giveUp, newAttempt, settle } from '../../domain/payments/settle.ts'
-import type { ChargeState, GatewayName, RefundAnswer } from '../../gateways/port.ts'
+import type { ChargeState, Gateway, GatewayName, RefundAnswer } from '../../gateways/port.ts'
 import { amountProblems, minorUnits, refundDeposit } from '../../jobs/payments.ts'
 import { assert } from '../../kit/assert.ts'
 import { newId } from '../../kit/ids.ts'
 import { type Amount, amount, covers, toDecimal } from '../../kit/money.ts'
-import { Done, staged } from '../shapes/staged.ts'
+import { Refusal } from '../../kit/refusal.ts'
+import { ASK_NEXT, Done, staged } from '../shapes/staged.ts'
 import type { Work } from '../shapes/work.ts'
-import { gatewayOnWire, movedBody, newsOfAnswer, newsOfLookUp, transactionId } from './answers.ts'
+import { movedBody, newsOfAnswer, newsOfLookUp, refusalOfFailed, transactionId } from './answers.ts'
+import { audited, auditedBeginning } from './audited.ts'
 import { overOrLater } from './over-or-later.ts'
 import { ownedPayment } from './owned-payment.ts'
+import { sendBack } from './send-back.ts'
 
 interface Begun {
   /** `void`: nothing was paid yet, so that it is called off instead. */
@@ -36,7 +39,7 @@ export const depositRefund = staged(refundDeposit, {
 
     const refund = known ?? (await requested(work, deposit))
     const attempt = await em.findOneOrFail(Attempt, { paymentId: refund.id })
-    if (attempt.status !== 'created' && attempt.status !== 'sent') return new Done(refundBody(refund, deposit))
+    if (attempt.status !== 'created' && attempt.status !== 'sent') return over(refund, attempt, deposit)
     const again = attempt.status === 'sent'
     moveAttempt(attempt, 'sent')
     attempt.askedAt ??= now
@@ -56,8 +59,8 @@ export const depositRefund = staged(refundDeposit, {
   async call({ begun, input }, { gateways }): Promise<RefundAnswer | ChargeState> {
     const gateway = gateways.get(begun.gateway)
     if (gateway === undefined) return { outcome: 'not_sent', reason: `${begun.gateway} is not configured any more` }
+    if (begun.does === 'void') return callOffAt(gateway, begun)
     const { attemptId: reference, chargeId } = begun
-    if (begun.does === 'void') return gateway.cancel({ reference, chargeId })
     return gateway.refund({
       reference,
       chargeId,
@@ -70,29 +73,44 @@ export const depositRefund = staged(refundDeposit, {
   async finish(work, { begun, answer }) {
     const opened = await openCase(work, begun.attemptId)
     const { payment, attempt } = opened
+    const before = payment.status
     if (begun.does === 'void') {
       const standing = await settle(work, opened, newsOfLookUp(answer))
-      const calledOff = standing.is === 'over' || answer.outcome === 'absent'
-      if (calledOff && payment.status === 'pending')
+      sendBack(work, standing)
+      // A gateway that cannot call it off keeps it open there; should the money come after all, it goes back.
+      const leftOpen = answer.outcome === 'pending' && 'waitsFor' in answer && answer.waitsFor === 'customer'
+      if (leftOpen) attempt.lookAt = null
+      if (payment.status === 'pending' && (standing.is === 'over' || leftOpen || answer.outcome === 'absent'))
         await giveUp(work, payment, { code: 'canceled', message: 'Called off' }, 'canceled')
+      await audited(work, payment, before)
+      // The customer has paid meanwhile, so that there is something to give back.
+      if (payment.status === 'completed') return ASK_NEXT
       if (payment.status !== 'canceled') return paymentRefusals.notRefundable({ status: statusOnWire[payment.status] })
       return { ...movedBody(payment), refund_id: transactionId(payment) }
     }
     assert(payment.originalId, `Refund ${payment.id} gives nothing back`)
     const deposit = await work.em.findOneOrFail(Payment, { id: payment.originalId })
     const standing = await settle(work, opened, newsOfAnswer(answer, begun))
+    await audited(work, payment, before)
     if (standing.is === 'over') {
       const later = overOrLater(work.operation, refundDeposit.retry, [attempt])
       if (later !== undefined) return later
       const why = { code: attempt.code ?? 'failed', message: attempt.message ?? '' }
       await giveUp(work, payment, why)
-      return attempt.status === 'declined'
-        ? paymentRefusals.declined({ gateway: gatewayOnWire(attempt.gateway), ...why })
-        : paymentRefusals.gatewayUnavailable()
+      await audited(work, payment, before)
     }
-    return refundBody(payment, deposit)
+    return answered(payment, attempt, deposit)
   },
 })
+
+/** A webhook may have brought the gateway's no before its own answer did. */
+const answered = (refund: Payment, attempt: Attempt, deposit: Payment) =>
+  refund.status === 'failed' ? refusalOfFailed(attempt) : refundBody(refund, deposit)
+
+function over(refund: Payment, attempt: Attempt, deposit: Payment) {
+  const answer = answered(refund, attempt, deposit)
+  return answer instanceof Refusal ? answer : new Done(answer)
+}
 
 async function requested(work: Work<typeof refundDeposit>, deposit: Payment): Promise<Payment> {
   const { em, input, operation, now } = work
@@ -136,6 +154,7 @@ async function requested(work: Work<typeof refundDeposit>, deposit: Payment): Pr
   })
   newAttempt(work, refund, { position: 0, verb: 'refund', gateway: charge.gateway, chargeId: charge.movedId ?? '' })
   await em.flush()
+  await auditedBeginning(work, refund)
   return refund
 }
 
@@ -156,6 +175,14 @@ async function callOff({ em }: Work<typeof refundDeposit>, deposit: Payment): Pr
     currency: deposit.currency,
     again: false,
   }
+}
+
+/** Where the answer to the charge was lost, its name has to be found first. */
+async function callOffAt(gateway: Gateway, { attemptId: reference, chargeId }: Begun): Promise<ChargeState> {
+  if (chargeId !== '') return gateway.cancel({ reference, chargeId })
+  const state = await gateway.lookUpCharge({ reference })
+  if (state.outcome !== 'pending' || state.id === undefined) return state
+  return gateway.cancel({ reference, chargeId: state.id })
 }
 
 const refundBody = (refund: Payment, deposit: Payment) => ({

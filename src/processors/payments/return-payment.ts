@@ -8,6 +8,7 @@ import { returnPayment } from '../../jobs/payments.ts'
 import { amount } from '../../kit/money.ts'
 import { Done, staged, TryLater } from '../shapes/staged.ts'
 import { newsOfAnswer } from './answers.ts'
+import { audited, auditedBeginning } from './audited.ts'
 
 /** What came in vain goes back to whoever paid it, without anybody asking for it. */
 export const paymentReturn = staged(returnPayment, {
@@ -20,6 +21,7 @@ export const paymentReturn = staged(returnPayment, {
     if (payment === null || (attempt.status !== 'created' && attempt.status !== 'sent'))
       return new Done({ status: statusOnWire[known.status] })
     const again = attempt.status === 'sent'
+    if (attempt.askedAt == null) await auditedBeginning(work, payment)
     moveAttempt(attempt, 'sent')
     attempt.askedAt ??= now
     attempt.lookAt = new Date(now.getTime() + 120_000)
@@ -42,6 +44,7 @@ export const paymentReturn = staged(returnPayment, {
   async finish(work, { begun, answer }) {
     const opened = await openCase(work, begun.request.reference)
     const { payment, attempt } = opened
+    const before = payment.status
     const standing = await settle(work, opened, newsOfAnswer(answer, begun))
     if (standing.is === 'over') {
       if (attempt.status === 'not_sent') {
@@ -51,6 +54,7 @@ export const paymentReturn = staged(returnPayment, {
       // It stays in suspense, where the ledger check and the operators' list find it.
       await giveUp(work, payment, { code: attempt.code ?? 'failed', message: attempt.message ?? '' })
     }
+    await audited(work, payment, before)
     return { status: statusOnWire[payment.status] }
   },
 })

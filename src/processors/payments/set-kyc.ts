@@ -1,3 +1,4 @@
+import { recordAudit } from '../../domain/audit/record.ts'
 import { lockHolder } from '../../domain/payments/holder.ts'
 import { setKyc } from '../../jobs/payments.ts'
 import { transact } from '../shapes/transact.ts'
@@ -14,6 +15,7 @@ export const kycSet = transact(setKyc, {
       [input.user_id, startsAt, input.level, operation.submittedBy ?? '', operation.id],
     )
     await sql.query('update wallet_holder set time_zone = $2 where user_id = $1', [input.user_id, timeZone])
+    await recordAudit({ sql, now }, { type: 'kyc_changed', userId: input.user_id, ip: input.client?.ip ?? null })
     return { user_id: input.user_id, level: input.level, starts_at: startsAt.toISOString(), time_zone: timeZone }
   },
 })

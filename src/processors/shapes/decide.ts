@@ -3,7 +3,7 @@ import type { InputOf, Kind, ResultOf } from '../../jobs/kind.ts'
 import { lockOpen, type OpenOperation, type Outcome, writeOutcomes } from '../../jobs/operation.ts'
 import { isFault } from '../../kit/fault.ts'
 import type { Sql } from '../../kit/sql.ts'
-import type { WorkContext } from '../context.ts'
+import type { Services, WorkContext } from '../context.ts'
 import type { Processor } from './processor.ts'
 import { outcomeOf, parsedInput, settleAlone, succeeded } from './turn.ts'
 
@@ -20,8 +20,12 @@ export interface Turn<K extends Kind, Subjects> {
 }
 
 export interface DecideRules<K extends Kind, Subjects> {
-  /** Reads what all inputs speak of, in one statement. */
-  subjects(sql: Sql, inputs: readonly InputOf<K>[]): Promise<Subjects>
+  /** Reads what all inputs speak of, in one statement. `about` has the operations of the inputs, in the same order. */
+  subjects(
+    sql: Sql,
+    inputs: readonly InputOf<K>[],
+    about: { readonly operations: readonly OpenOperation[]; readonly services: Services },
+  ): Promise<Subjects>
   /** The accounts to lock for an input. */
   accounts(input: InputOf<K>, subjects: Subjects): readonly string[]
   /** Decides one operation on locked balances. A refusal that it throws takes back what this operation has posted. */
@@ -50,7 +54,8 @@ export function decide<K extends Kind, Subjects>(kind: K, rules: DecideRules<K, 
     const { outcomes, done } = await database.transaction(async (sql) => {
       const batch = await readBatch(kind, sql, ids, context)
       const inputs = batch.turns.map(({ input }) => input)
-      const subjects = await rules.subjects(sql, inputs)
+      const operations = batch.turns.map(({ operation }) => operation)
+      const subjects = await rules.subjects(sql, inputs, { operations, services })
       const books = await openBooks(
         sql,
         inputs.flatMap((input) => rules.accounts(input, subjects)),

@@ -1,10 +1,11 @@
 import { openCase } from '../../domain/payments/desk.ts'
-import { settleDispute } from '../../domain/payments/dispute.ts'
-import { findAttempt } from '../../domain/payments/find-attempt.ts'
+import { mayBeDisputed, settleDispute } from '../../domain/payments/dispute.ts'
+import { findAttempts } from '../../domain/payments/find-attempt.ts'
 import { byId, end, file, rawPlace, type Webhook } from '../../domain/webhooks/inbox.ts'
 import type { GatewayName } from '../../gateways/port.ts'
 import type { InputOf } from '../../jobs/kind.ts'
 import { processWebhook, retryWebhook, webhookAbout } from '../../jobs/webhooks.ts'
+import { auditedDispute } from '../payments/audited.ts'
 import { beginLookUp, finishLookUp, type Looked, type LookUp, lookUp, type Working } from '../payments/look-up.ts'
 import { Done, staged } from '../shapes/staged.ts'
 
@@ -54,11 +55,17 @@ async function beginWith(work: Working, webhook: Webhook, about: About): Promise
   if (about.object === 'other') return over('ignored', `Nothing here follows from ${webhook.type}`)
 
   const gateway = webhook.gateway as GatewayName
-  const attemptId = await findAttempt(sql, gateway, about)
+  const [attemptId, ...others] = await findAttempts(sql, gateway, about)
+  for (const other of others) work.followUp({ kind: 'payment.lookup', input: { attempt_id: other } })
   if (attemptId === undefined) return over('parked', 'Nobody here knows what it is about (yet)')
   if (about.object === 'dispute') {
-    const { payment } = await openCase(work, attemptId)
-    await settleDispute(work, payment, { gateway, ...about })
+    const opened = await openCase(work, attemptId)
+    if (!mayBeDisputed(opened)) {
+      work.followUp({ kind: 'payment.lookup', input: { attempt_id: attemptId } })
+      return over('parked', 'What it argues about has not ended yet')
+    }
+    const news = { gateway, ...about }
+    if (await settleDispute(work, opened, news)) await auditedDispute(work, opened.payment, news)
     return over('processed', null)
   }
   return { webhookId: webhook.id, asked: await beginLookUp(work, attemptId) }
