@@ -58,7 +58,7 @@ const VOICE_TIMEOUT_MS = '2000'
 const SANDBOX_VAULT_TOKEN = 'sandbox'
 
 /** The keys that the stand-ins take and sign with. */
-const GATEWAY_KEYS: Readonly<Record<string, string>> = {
+export const GATEWAY_KEYS: Readonly<Record<string, string>> = {
   STRIPE_SECRET_KEY: sandboxKeys.stripe.secretKey,
   STRIPE_PUBLISHABLE_KEY: sandboxKeys.stripe.publishableKey,
   STRIPE_WEBHOOK_SECRET: sandboxKeys.stripe.webhookSecret,

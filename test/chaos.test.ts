@@ -2,23 +2,26 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { auditAll } from '../chaos/audit.ts'
 import { campaign } from '../chaos/campaign.ts'
 import { Client } from '../chaos/client.ts'
-import { type Backend, backends } from '../chaos/deployment.ts'
+import { type Backend, backends, GATEWAY_KEYS } from '../chaos/deployment.ts'
 import type { Finding } from '../chaos/finding.ts'
+import { askGateway, gateways } from '../chaos/gateways.ts'
 import { Tokens } from '../chaos/loads/tokens.ts'
+import { Wallets } from '../chaos/loads/wallets.ts'
 import { Misuse, readOptions } from '../chaos/options.ts'
 import { Dice } from '../chaos/random.ts'
 import { Records } from '../chaos/records.ts'
 import { table } from '../chaos/report.ts'
 import { planFaults } from '../chaos/schedule.ts'
+import { askForUpkeep } from '../chaos/upkeep.ts'
 import { QUEUE_SCHEMA } from '../src/commands/migrate.ts'
 import { newId } from '../src/kit/ids.ts'
 import { type Sandbox, startSandbox } from '../src/sandbox/server.ts'
 import { Deployment } from './support/deployment.ts'
 
-const FAULTS = 9
+const FAULTS = 5
 
-/** Any would do; in this one nothing lasts long, and an API, a worker and PostgreSQL are killed. */
-const SEED = 3
+/** Any would do; in this one nothing lasts long, a worker and PostgreSQL are killed, and a gateway does what it says it did not. */
+const SEED = 34
 
 // Both at once: most of the time is spent waiting for what was killed.
 describe.concurrent('A short chaos run', () => {
@@ -40,11 +43,12 @@ describe.concurrent('A short chaos run', () => {
         expect(report.findings, table(report).join('\n')).toEqual([])
         expect(report.faults).toHaveLength(FAULTS)
         expect(report.faults.flatMap(({ missed }) => missed ?? [])).toEqual([])
-        for (const kind of ['token.issue', 'token.deduct']) {
+        for (const kind of ['token.issue', 'token.deduct', 'deposit.initiate']) {
           const { asked = 0, succeeded = 0, refused = 0 } = report.kinds[kind] ?? {}
           expect(succeeded + refused).toBe(asked)
           expect(succeeded).toBeGreaterThan(10)
         }
+        expect(report.figures.webhookEvents).toBeGreaterThan(10)
         expect(told.at(-1)).toContain(`${FAULTS}/${FAULTS} faults`)
       },
     )
@@ -103,8 +107,14 @@ describe('The audit', { timeout: 90_000 }, () => {
         VOICE_SERVICE_URL: sandbox.voiceUrl,
         VAULT_URL: sandbox.vaultUrl,
         VAULT_TOKEN: 'sandbox',
+        FRAUD_RULES: 'observe',
+        ...GATEWAY_KEYS,
+        ...Object.fromEntries(
+          gateways.map((name) => [`${name.toUpperCase()}_API_BASE`, sandbox.gateways[name].apiBase]),
+        ),
       },
     })
+    sandbox.sendWebhooksTo(`${bursar.door.url}/webhooks`)
   })
   afterAll(async () => {
     await bursar.stop()
@@ -114,7 +124,8 @@ describe('The audit', { timeout: 90_000 }, () => {
   /** A little honest work, and what its clients were told. What an earlier test has tampered with is forgotten first. */
   async function work(): Promise<{ records: Records; load: Tokens }> {
     await tamper(`delete from operation; delete from idempotency_key; delete from voice_allowance; delete from token;
-      delete from schedule_run; delete from transfer; delete from account_delta; delete from account where floor is not null;
+      delete from schedule_run; delete from transfer; delete from hold; delete from payment; delete from gateway_attempt;
+      delete from dispute; delete from limit_use; delete from webhook; delete from payment_method; delete from account_delta; delete from account where floor is not null;
       update account set balance = 0, entries = 0`)
     const records = new Records()
     const client = new Client({ doors: [bursar.door.url], records, dice: new Dice(1) })
@@ -130,13 +141,14 @@ describe('The audit', { timeout: 90_000 }, () => {
     await bursar.pool.query(`begin; set local session_replication_role = replica; ${sql}; commit`)
   }
 
+  const audited = () => ({
+    pool: bursar.pool,
+    queueStore: { postgresUrl: bursar.database.url, schema: QUEUE_SCHEMA },
+    roles: new Map<string, never>(),
+  })
+
   async function audit({ records, load }: { records: Records; load: Tokens }): Promise<readonly Finding[]> {
-    const audited = {
-      pool: bursar.pool,
-      queueStore: { postgresUrl: bursar.database.url, schema: QUEUE_SCHEMA },
-      roles: new Map<string, never>(),
-    }
-    const general = await auditAll(audited, records.all)
+    const general = await auditAll(audited(), records.all)
     const own = await load.audit({ pool: bursar.pool, told: records.all, sandbox })
     return [...records.findings, ...general.findings, ...own.findings]
   }
@@ -196,6 +208,93 @@ describe('The audit', { timeout: 90_000 }, () => {
     await tamper('update account set balance = balance + 1 where floor is not null and not closed')
     const findings = await audit(worked)
     expect(findings.map(({ says }) => says).join('\n')).toMatch(/by what its callers were told it is/)
+  })
+
+  describe('of wallets', () => {
+    let records: Records
+    let wallets: Wallets
+    beforeAll(async () => {
+      records = new Records()
+      const client = new Client({ doors: [bursar.door.url], records, dice: new Dice(2) })
+      wallets = new Wallets(sandbox)
+      await wallets.setUp(client)
+      for (let n = 0; n < 40; n++) await wallets.step(client)
+      await bursar.quiet()
+      for (let open = 1; open > 0; ) {
+        open = await wallets.passTime({ pool: bursar.pool })
+        await askForUpkeep(audited(), ['payment.follow', 'webhook.unpark'])
+        await bursar.quiet()
+      }
+    })
+    const found = async () =>
+      (await wallets.audit({ pool: bursar.pool, told: records.all, sandbox })).findings.map(
+        ({ sort, says }) => `${sort}: ${says}`,
+      )
+
+    test('finds nothing where nothing is wrong', async () => {
+      expect(await found()).toEqual([])
+    })
+
+    const deposit = `(select id from payment where type = 'deposit' and status = 'completed' order by id limit 1)`
+    const charge = `(select id from gateway_attempt where verb = 'charge' and status = 'succeeded' order by id limit 1)`
+    test.each([
+      [
+        'a payment of another amount than was asked for',
+        `update payment set amount = amount + 100 where id = ${deposit}`,
+        `update payment set amount = amount - 100 where id = ${deposit}`,
+        /^told: .* was asked for/,
+      ],
+      [
+        'a payment that has not ended',
+        `update payment set status = 'pending', failure_code = 'was here', completed_at = null where id = ${deposit}`,
+        `update payment set status = 'completed', failure_code = null, completed_at = now() where failure_code = 'was here'`,
+        /^open: deposit .* is pending/,
+      ],
+      [
+        'money that a gateway has not moved',
+        `update gateway_attempt set moved = moved + 1 where id = ${charge}`,
+        `update gateway_attempt set moved = moved - 1 where id = ${charge}`,
+        /^outside: charge of payment/,
+      ],
+      [
+        'a wallet that holds too much',
+        `update account set balance = balance + 1 where purpose = 'wallet'`,
+        `update account set balance = balance - 1 where purpose = 'wallet'`,
+        /^books: The wallet .* by its payments it is/,
+      ],
+      [
+        'a limit that was not given back',
+        'update limit_use set used = used + 1',
+        'update limit_use set used = used - 1',
+        /^books: The limit of .* is used by/,
+      ],
+      [
+        'a webhook that was never worked on',
+        `update webhook set status = 'parked', try_at = now(), finished_at = null where gateway = 'mock'`,
+        `update webhook set status = 'processed', try_at = null, finished_at = now() where gateway = 'mock'`,
+        /^open: The mock webhook .* is parked/,
+      ],
+    ])('finds %s', async (_name, wrong, right, says) => {
+      await tamper(wrong)
+      expect((await found()).join('\n')).toMatch(new RegExp(says.source, 'm'))
+      await tamper(right)
+      expect(await found()).toEqual([])
+    })
+
+    test('finds what a gateway has moved and nobody here has asked for', async () => {
+      const { apiBase } = sandbox.gateways.mock
+      const headers = { authorization: `Bearer ${GATEWAY_KEYS.MOCK_API_KEY}`, 'idempotency-key': newId() }
+      const body = JSON.stringify({ amount: 500, currency: 'INR', method: 'card' })
+      await askGateway(sandbox, 'mock', 'PUT', '/_webhooks', { mode: 'drop' })
+      await fetch(`${apiBase}/charges`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body,
+      })
+      expect(await found()).toEqual([
+        expect.stringMatching(/^outside: charge of payment nobody’s .*: mock says 500 INR/),
+      ])
+    })
   })
 
   test('finds a decision about a voice that nobody was asked about', async () => {

@@ -137,6 +137,12 @@ function fail(shot: Shot, what: string): never {
   throw new Error(`${described(shot)} → ${what} (BURSAR_FUZZ_SEED=${SEED})`)
 }
 
+/** Forged webhooks are written down, which is all that they do. */
+const ownNotes: { readonly [table: string]: string } = {
+  operation: `where kind <> 'security.record'`,
+  audit_event: `where category <> 'security'`,
+}
+
 /** Every row of every table; not the counts of the limits, which every request moves. */
 async function state(): Promise<Record<string, unknown>> {
   const { rows: tables } = await bursar.pool.query(
@@ -146,7 +152,7 @@ async function state(): Promise<Record<string, unknown>> {
   const found: Record<string, unknown> = {}
   for (const { name } of tables) {
     const { rows } = await bursar.pool.query(
-      `select count(*)::int as rows, md5(string_agg(t::text, E'\\n' order by t::text)) as digest from ${name} t`,
+      `select count(*)::int as rows, md5(string_agg(t::text, E'\\n' order by t::text)) as digest from ${name} t ${ownNotes[name] ?? ''}`,
     )
     found[name] = rows[0]
   }
@@ -163,6 +169,9 @@ function remember({ route }: Shot, { headers, body }: WireAnswer): void {
 }
 
 const Accepted = z.object({ operation_id: z.string() })
+
+const Custom = z.array(z.object({ type: z.literal('custom') })).min(1)
+const isAboutSeveralFields = (detail: unknown): boolean => Custom.safeParse(detail).success
 
 test(
   `what only asks, and what the document does not allow, changes nothing (seed ${SEED})`,
@@ -189,6 +198,8 @@ test(
         expectProper(shot, answer)
         remember(shot, answer)
         const { data: error } = z.object({ code: z.string(), detail: z.unknown() }).safeParse(answer.body)
+        // What one field says of another is beyond the schema: those problems are told as such.
+        if (isAboutSeveralFields(error?.detail)) return
         // Sixteen digits that happen to be a card number's are refused by what they are, not by their form.
         if (error?.code.startsWith('request.') && error.code !== 'request.rawCardData')
           fail(shot, JSON.stringify(answer.body))

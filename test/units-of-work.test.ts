@@ -7,9 +7,10 @@ const CONNECTIONS = 3
 
 let fresh: TestDatabase
 let database: Database
+let pool: ReturnType<typeof openPool>
 beforeAll(async () => {
   fresh = await freshDatabase()
-  const pool = openPool({ url: fresh.url, name: 'units of work', max: CONNECTIONS })
+  pool = openPool({ url: fresh.url, name: 'units of work', max: CONNECTIONS })
   database = await openDatabase(pool, [Token])
 })
 afterAll(async () => {
@@ -44,4 +45,19 @@ test('A unit of work that cannot even begin on the connection that it was given 
     await ending
   }
   expect(await database.unitOfWork(({ sql }) => sql.query('select 1 as one'))).toEqual([{ one: 1 }])
+})
+
+test('However many units of work come at once, each has its turn, and none waits in the pool, which gives up on whoever does', async () => {
+  let waited = 0
+  const answers = await Promise.all(
+    Array.from({ length: 20 * CONNECTIONS }, (_, nth) =>
+      database.unitOfWork(async ({ sql }) => {
+        await sql.query('select pg_sleep(0.005)')
+        waited = Math.max(waited, pool.waitingCount)
+        return nth
+      }),
+    ),
+  )
+  expect(answers).toEqual(answers.map((_, nth) => nth))
+  expect(waited).toBe(0)
 })

@@ -7,7 +7,7 @@ import { purse, refund, withdraw } from './support/wallet-moves.ts'
 import { Wallets } from './support/wallets.ts'
 
 const SEED = Number(process.env.BURSAR_WALLETS_SEED ?? randomInt(2 ** 31))
-const STEPS = Number(process.env.BURSAR_WALLETS_STEPS ?? 240)
+const STEPS = Number(process.env.BURSAR_WALLETS_STEPS ?? 200)
 
 /** Steps between two moments in which everything that was begun is heard of. */
 const RESTLESS = 20

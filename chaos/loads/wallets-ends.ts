@@ -7,6 +7,12 @@ import {
 } from '../../src/jobs/payments.ts'
 import type { Told } from '../records.ts'
 
+/** Never verified, so that their single limit is soon reached. */
+export const UNVERIFIED = 'wallet_unverified'
+
+/** More than anybody has, and less than anybody's limit. */
+export const TOO_MUCH = '90000.00'
+
 /**
  * How a wish may end, whatever happens on the way: `succeeded`, or the code of a refusal that it can have deserved. That a
  * gateway could not be reached is deserved by everybody in a run like this.
@@ -15,10 +21,10 @@ export function endsOf({ kind, body }: Told): readonly string[] {
   const { user_id: user, amount } = (body ?? {}) as Partial<Record<string, string>>
   switch (kind) {
     case initiateDeposit.name:
-      if (user === 'wallet_unverified') return ['payment.overSingleLimit']
+      if (user === UNVERIFIED) return ['payment.overSingleLimit']
       return ['succeeded', 'payment.declined', 'payment.gatewayUnavailable']
     case initiateWithdrawal.name:
-      if (amount === '90000.00') return ['payment.insufficient']
+      if (amount === TOO_MUCH) return ['payment.insufficient']
       return ['succeeded', 'payment.insufficient', 'payment.declined', 'payment.gatewayUnavailable']
     case refundDeposit.name:
       return [

@@ -10,7 +10,7 @@ import type { Wish } from '../records.ts'
 
 const PAYMENTS = '/api/v1/payments'
 
-/** Written by whoever makes the wish, so that the audit needs no second table: how a wish of a kind may end. */
+/** Who asks. */
 export interface Asking {
   readonly authorization: string
 }

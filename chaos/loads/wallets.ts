@@ -7,14 +7,13 @@ import { askGateway, type GatewayName, gateways } from '../gateways.ts'
 import type { Told, Wish } from '../records.ts'
 import type { Audited, Evidence, Load } from './load.ts'
 import { auditWallets } from './wallets-audit.ts'
+import { TOO_MUCH, UNVERIFIED } from './wallets-ends.ts'
 import { type Currency, destinations, type Instrument, sources } from './wallets-instruments.ts'
 import * as wishes from './wallets-wishes.ts'
 
 /** Verified as far as can be: no limit is in the way of what they do in one run. */
 const USERS = 16
 
-/** Never verified, so that their single limit is soon reached. */
-const UNVERIFIED = 'wallet_unverified'
 const OVER_SINGLE_LIMIT = '5000.01'
 
 /** Minor units: from what every gateway takes, to what leaves a verified user's day room for thousands of them. */
@@ -317,9 +316,6 @@ const pages = [
 ] as const
 
 const EMAIL = 'customer@example.com'
-
-/** More than anybody has, and less than anybody's limit. */
-const TOO_MUCH = '90000.00'
 
 const decimal = (minor: number): string => (minor / 100).toFixed(2)
 

@@ -3,6 +3,7 @@ import { type EntityManager, PostgreSqlDriver } from '@mikro-orm/postgresql'
 import { CompiledQuery, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import type { Sql } from '../kit/sql.ts'
+import { turns } from '../kit/turns.ts'
 
 /** One transaction: the unit of work for one thing, and plain SQL for many, on the same connection. */
 export interface Tx {
@@ -91,6 +92,12 @@ export async function inTransaction<Result>(pool: pg.Pool, work: (sql: Sql) => P
   }
 }
 
+/**
+ * Connections that units of work leave to others. They wait for the rest in turns instead of in the pool, which gives whoever
+ * waits up after `CONNECT_TIMEOUT_MS`: a flood of work is no lost database, and is not to be begun again and again.
+ */
+const KEPT_FREE = 2
+
 /** Entities live on the same pool as the statements, so that they share connections, settings and transactions. */
 export async function openDatabase(
   pool: pg.Pool,
@@ -107,26 +114,29 @@ export async function openDatabase(
     ensureDatabase: false,
     debug: false,
   })
+  const inTurn = turns(Math.max(1, (pool.options.max ?? 0) - KEPT_FREE))
   return {
     sql: sqlOf(pool),
     transaction: (work) => inTransaction(pool, work),
     unitOfWork: (work) =>
-      orm.em
-        .fork()
-        .transactional((em) => {
-          const context = em.getTransactionContext<{
-            executeQuery(query: CompiledQuery): Promise<{ rows: unknown[] }>
-          }>()
-          if (context === undefined) throw new Error('A unit of work has no transaction')
-          const sql: Sql = {
-            query: async <Row>(text: string, parameters: readonly unknown[] = []) =>
-              (await context.executeQuery(CompiledQuery.raw(text, [...parameters]))).rows as Row[],
-          }
-          return work({ em, sql })
-        })
-        .catch((error) => {
-          throw withoutDetail(error)
-        }),
+      inTurn(() =>
+        orm.em
+          .fork()
+          .transactional((em) => {
+            const context = em.getTransactionContext<{
+              executeQuery(query: CompiledQuery): Promise<{ rows: unknown[] }>
+            }>()
+            if (context === undefined) throw new Error('A unit of work has no transaction')
+            const sql: Sql = {
+              query: async <Row>(text: string, parameters: readonly unknown[] = []) =>
+                (await context.executeQuery(CompiledQuery.raw(text, [...parameters]))).rows as Row[],
+            }
+            return work({ em, sql })
+          })
+          .catch((error) => {
+            throw withoutDetail(error)
+          }),
+      ),
     async close() {
       await orm.close(true)
       if (!pool.ended) await pool.end()

@@ -45,6 +45,8 @@ export class Wire {
   }
 }
 
+class Closed extends Error {}
+
 class Connection {
   readonly #url: URL
   #socket: Socket | undefined
@@ -55,8 +57,16 @@ class Connection {
     this.#url = url
   }
 
+  /** On a connection that the door gave up while it was idle the request never arrived, so that it is sent on another. */
   async send(bytes: Buffer): Promise<WireAnswer> {
-    const socket = this.#socket ?? this.#connect()
+    const reused = this.#socket !== undefined
+    return this.#sendOn(this.#socket ?? this.#connect(), bytes).catch((error) => {
+      if (!reused || !(error instanceof Closed) || this.#received.length > 0) throw error
+      return this.#sendOn(this.#connect(), bytes)
+    })
+  }
+
+  async #sendOn(socket: Socket, bytes: Buffer): Promise<WireAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<WireAnswer>()
     this.#settle = { resolve, reject }
     const late = setTimeout(() => reject(new Error(`No answer within ${PATIENCE_MS} ms`)), PATIENCE_MS)
@@ -91,7 +101,7 @@ class Connection {
     socket.on('error', () => {})
     socket.on('close', () => {
       if (this.#socket === socket) this.#socket = undefined
-      this.#settle?.reject(new Error('The connection was closed without an answer'))
+      this.#settle?.reject(new Closed('The connection was closed without an answer'))
     })
     return socket
   }

@@ -12,7 +12,8 @@ import { gatewayOnWire, methodId } from './answers.ts'
 
 type Described = Awaited<ReturnType<Gateway['describeMethod']>>
 
-const digestOf = (gateway: string, token: string): string => `payment method ${gateway} ${token}`
+/** What a token is known by, so that the same one is found again although it is sealed. */
+export const digestOf = (gateway: string, token: string): string => `payment method ${gateway} ${token}`
 
 /** The gateway is asked what the token stands for: its word on digits and expiry goes before the caller's. */
 export const methodAdd = staged(addMethod, {
