@@ -6,18 +6,7 @@ import { idle } from './idle.ts'
 import { peers } from './peers.ts'
 import type { Section } from './section.ts'
 import { twoWorkers } from './two-workers.ts'
-import { usage } from './usage.ts'
 import { webhooks } from './webhooks.ts'
 
 /** Every section, in the order in which they run. A new one is a file and a line here. */
-export const sections: readonly Section[] = [
-  bareRoute,
-  peers,
-  engine,
-  idle,
-  twoWorkers,
-  fixedRate,
-  webhooks,
-  usage,
-  growth,
-]
+export const sections: readonly Section[] = [bareRoute, peers, engine, idle, twoWorkers, fixedRate, webhooks, growth]

@@ -72,7 +72,7 @@ function string({ format, pattern, minLength, maxLength }: Schema): fc.Arbitrary
     case 'date':
       return date.map((at) => at.toISOString().slice(0, 10))
     case 'email':
-      return fc.emailAddress()
+      return fc.emailAddress().filter((address) => typeof pattern !== 'string' || new RegExp(pattern).test(address))
     case 'uri':
       return fc.webUrl()
     case undefined: {
