@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { kind, LEDGER_RETRY } from './kind.ts'
+import { plainText } from './text.ts'
 
 const MAX_NOTE = 500
 
@@ -10,13 +11,7 @@ export const reviewFraud = kind({
   input: z.object({
     review_id: z.string().max(64).openapi({ example: 'rev_0198c9f24d5e7c3aa1b2c3d4e5f60718' }),
     decision: z.enum(['approve', 'reject']),
-    note: z
-      .string()
-      .trim()
-      .min(1)
-      .max(MAX_NOTE)
-      .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters')
-      .openapi({ example: 'Called back on the number on file' }),
+    note: plainText(MAX_NOTE).openapi({ example: 'Called back on the number on file' }),
     client: z.object({ ip: z.string().nullable(), device: z.string().nullable() }).optional(),
   }),
   result: z.object({

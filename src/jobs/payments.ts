@@ -138,7 +138,10 @@ export const initiateDeposit = kind({
       .optional()
       .openapi({ description: 'That gateway or none. Chosen by currency and method unless told.' }),
     description: plainText(MAX_DESCRIPTION).optional().openapi({ example: 'Wallet top-up' }),
-    email: z.email().max(MAX_ID).optional().openapi({ description: 'For gateways that write to the customer.' }),
+    email: z.email().max(MAX_ID).optional().openapi({
+      description: 'For gateways that write to the customer.',
+      pattern: z.regexes.email.source,
+    }),
     return_url: z.httpUrl().max(2_000).optional().openapi({ description: 'Where the customer comes back to.' }),
     client,
   }),

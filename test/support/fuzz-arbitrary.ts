@@ -21,7 +21,7 @@ export function arbitraryOf(document: OpenApi, given: Schema): fc.Arbitrary<unkn
     case 'integer':
       return integer(schema)
     case 'number':
-      return fc.double({ ...bounds(schema), noNaN: true, noDefaultInfinity: true })
+      return fc.double({ ...bounds(schema), ...above(schema), noNaN: true, noDefaultInfinity: true })
     case 'boolean':
       return fc.boolean()
     case 'null':
@@ -110,6 +110,9 @@ const bounds = ({ minimum, maximum }: Schema): { min?: number; max?: number } =>
   ...(typeof minimum === 'number' ? { min: minimum } : {}),
   ...(typeof maximum === 'number' ? { max: maximum } : {}),
 })
+
+const above = ({ exclusiveMinimum }: Schema): { min?: number; minExcluded?: true } =>
+  typeof exclusiveMinimum === 'number' ? { min: exclusiveMinimum, minExcluded: true } : {}
 
 const lengths = (least: unknown, most: unknown, usual: number): { minLength: number; maxLength: number } => {
   const minLength = typeof least === 'number' ? least : 0
