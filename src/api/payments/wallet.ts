@@ -152,7 +152,13 @@ export function walletRoutes(router: Router, parts: PaymentRouteParts): void {
       limits: [perUser('wallet.transactions', 50, 1), ...paymentLimits],
       query: z.object({
         ...walletQuery,
-        skip: z.coerce.number().int().min(0).max(MAX_SKIP).default(0).openapi({ type: 'integer' }),
+        skip: z.coerce
+          .number()
+          .int()
+          .min(0)
+          .max(MAX_SKIP)
+          .default(0)
+          .openapi({ type: 'integer', minimum: 0, maximum: MAX_SKIP }),
         limit: z.coerce.number().int().min(1).max(MAX_LIMIT).default(20),
         type: upper(types).optional(),
         status: upper(transactionStatuses).optional(),
