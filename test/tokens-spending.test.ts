@@ -282,7 +282,15 @@ describe('What is watched', () => {
       timestamp: INSTANT,
       active_tokens: rows[0].active,
       total_budget: rows[0].budget,
-      dependencies: { database: true, queue: true, voice_service: true },
+      dependencies: {
+        database: true,
+        queue: true,
+        voice_service: true,
+        stripe: true,
+        razorpay: true,
+        paystack: true,
+        mock: true,
+      },
     })
   })
 })

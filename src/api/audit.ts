@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { auditEvents, auditLine, securityEvents, securityLine, securityTypes } from '../domain/audit/reads.ts'
+import { MAX_ID, plainText } from '../jobs/text.ts'
 import type { Sql } from '../kit/sql.ts'
 import { paged, pageQuery } from './paging.ts'
 import { reply } from './reply.ts'
@@ -38,7 +39,7 @@ const securitySchema = z
   .openapi('SecurityEvent')
 
 const about = {
-  user_id: z.string().min(1).max(255).optional(),
+  user_id: plainText(MAX_ID).optional(),
   type: z
     .string()
     .regex(/^[a-z_]{1,64}$/, 'must be a type of event, such as deposit_initiated')

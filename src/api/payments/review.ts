@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { type fraudDecisions, fraudRefusals, REVIEW, type ReviewView, reviews } from '../../domain/fraud/reads.ts'
 import { TRANSACTION } from '../../domain/payments/reads.ts'
+import { MAX_ID, plainText } from '../../jobs/text.ts'
 import { fromPublicId, publicId } from '../../kit/ids.ts'
 import { toDecimal } from '../../kit/money.ts'
 import { paged, pageQuery } from '../paging.ts'
@@ -62,7 +63,7 @@ export function reviewRoutes(router: Router, parts: PaymentRouteParts): void {
       access: ['operator'],
       query: pageQuery(CURSOR).extend({
         status: z.enum(statusNames).default('open'),
-        user_id: z.string().min(1).max(255).optional(),
+        user_id: plainText(MAX_ID).optional(),
       }),
       answers: {
         200: {
