@@ -1,0 +1,3 @@
+export { type Aggregate, aggregate } from './aggregate.ts'
+export { customerTerms } from './customers.ts'
+export { aggregations, type Metric, metricsByCode } from './metric.ts'
