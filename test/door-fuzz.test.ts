@@ -125,13 +125,19 @@ async function ask(shot: Shot): Promise<WireAnswer> {
 /** What holds for every answer to whatever request. Words are made only for what does not: there are thousands. */
 function expectProper(shot: Shot, { status, headers, body }: WireAnswer): void {
   const type = headers.get('content-type') ?? ''
-  const mistakes = isAnotherPath(shot)
-    ? errorMistakes(status, body)
-    : document.mistakesIn(shot.route, { status, type, body })
+  const mistakes = isPage(shot, status, type)
+    ? []
+    : isAnotherPath(shot)
+      ? errorMistakes(status, body)
+      : document.mistakesIn(shot.route, { status, type, body })
   if (status >= 500) mistakes.push('a failure of ours')
   if (!headers.has('x-request-id')) mistakes.push('no request id')
   if (mistakes.length > 0) fail(shot, `${status} ${JSON.stringify(body).slice(0, 500)}: ${mistakes.join('; ')}`)
 }
+
+/** Whoever opens a page is shown one, too, where there is nothing to see. */
+const isPage = ({ route }: Shot, status: number, type: string): boolean =>
+  status === 404 && type.startsWith('text/html') && route.answers.get(200)?.type === 'text/html'
 
 function fail(shot: Shot, what: string): never {
   throw new Error(`${described(shot)} → ${what} (BURSAR_FUZZ_SEED=${SEED})`)
@@ -201,8 +207,9 @@ test(
         // What one field says of another is beyond the schema: those problems are told as such.
         if (isAboutSeveralFields(error?.detail)) return
         // Sixteen digits that happen to be a card number's are refused by what they are, not by their form.
-        if (error?.code.startsWith('request.') && error.code !== 'request.rawCardData')
-          fail(shot, JSON.stringify(answer.body))
+        // Who asks a page too often is told so whatever is asked.
+        const others = ['request.rawCardData', 'request.tooMany']
+        if (error?.code.startsWith('request.') && !others.includes(error.code)) fail(shot, JSON.stringify(answer.body))
       },
     )
   },
@@ -264,10 +271,14 @@ test(
   TIMEOUT_MS,
 )
 
+/** A body with a GET is not waited for. TCP tells a sender of more than its buffers hold of the end first, and drops the answer. */
+const isUnread = (bytes: Buffer): boolean =>
+  bytes.length > 65_536 && /^(GET|HEAD) /.test(bytes.toString('latin1', 0, 5))
+
 async function expectRefusal({ what, bytes, hangUp }: Bytes): Promise<void> {
   const answers = (await exchange(bursar.door.url, bytes, { hangUp })).filter(({ status }) => status !== 100)
-  // Whoever goes away may be gone before the answer.
-  if (!hangUp) expect(answers.length, what).toBeGreaterThan(0)
+  // Whoever goes away may be gone before the answer; so may one whose bytes nobody reads, when the door closes on them.
+  if (!hangUp && !isUnread(bytes)) expect(answers.length, what).toBeGreaterThan(0)
   for (const { status, headers, body } of answers) {
     const seen = `${what} → ${status} ${JSON.stringify(body).slice(0, 300)}`
     expect(status, seen).toBeLessThan(500)

@@ -8,7 +8,10 @@ import { contextStorage, getContext } from 'hono/context-storage'
 import type { JobData } from '../jobs/envelope.ts'
 import type { Intake } from '../jobs/intake.ts'
 import type { QueueName } from '../jobs/kind.ts'
+import { progressBody, progressOf } from '../jobs/runs.ts'
+import type { Clock } from '../kit/clock.ts'
 import { refusals } from '../kit/refusal.ts'
+import type { Sql } from '../kit/sql.ts'
 import { type Authenticator, requireRole } from './access.ts'
 import { doorRefusals } from './door-refusals.ts'
 import { BASIC_CHALLENGE } from './errors.ts'
@@ -23,6 +26,7 @@ const descriptions: { readonly [name in QueueName]: string } = {
   inbound: 'Webhooks that came in, to be looked up at their gateways',
   gateways: 'Work that waits for somebody else’s answer: gateways, the voice service',
   outbound: 'What we send and nobody waits for, such as records to a vault',
+  runs: 'Periodic work that fans out: plans, and chunks of subjects such as the customers of a month',
 }
 
 /** What an operator may do: run jobs again or at once, and slow queues down or hold them. */
@@ -56,7 +60,7 @@ const boardRefusals = refusals('board', {
 /** The board, for operators. An app of its own: it needs Hono's middleware, which all other routes do without. */
 export function board(
   { app: door, attend }: RouterParts,
-  parts: { queues: readonly Queue[]; intake: Intake; authenticator: Authenticator },
+  parts: { queues: readonly Queue[]; intake: Intake; authenticator: Authenticator; reads: Sql; clock: Clock },
 ): void {
   const app = new Hono<Env>()
   app.use(contextStorage(), (c, next) =>
@@ -79,7 +83,7 @@ export function board(
   const server = new HonoAdapter(serveStatic)
   server.setBasePath(BASE)
   createBullBoard({
-    queues: parts.queues.map((queue) => new OperationsAdapter(queue, parts.intake)),
+    queues: parts.queues.map((queue) => new OperationsAdapter(queue, parts)),
     serverAdapter: server as never,
     options: { uiConfig: { boardTitle: 'Bursar', hideRedisDetails: true } },
   })
@@ -114,13 +118,15 @@ function isFromAnotherSite(c: Context): boolean {
 
 /** Shows jobs with what they carry, and makes the board's «retry» mean an operator's second chance. */
 class OperationsAdapter extends BullMQAdapter {
-  readonly #intake: Intake
+  readonly #parts: { readonly intake: Intake; readonly reads: Sql; readonly clock: Clock }
+  readonly #fansOut: boolean
 
-  constructor(queue: Queue, intake: Intake) {
+  constructor(queue: Queue, parts: { readonly intake: Intake; readonly reads: Sql; readonly clock: Clock }) {
     super(queue as never, {
       description: Object.entries(descriptions).find(([name]) => name === queue.name)?.[1] ?? '',
     })
-    this.#intake = intake
+    this.#parts = parts
+    this.#fansOut = queue.name === ('runs' satisfies QueueName)
     this.setFormatter('data', (data: JobData) => ({
       operations: data.operations?.map((id) => `/api/v1/operations/${id}`),
       preview: data.preview,
@@ -129,12 +135,31 @@ class OperationsAdapter extends BullMQAdapter {
 
   override async getJob(id: string) {
     const job = await super.getJob(id)
-    return job && this.#withSecondChance(job as never)
+    if (job === undefined || job === null) return job
+    await this.#withProgress([job as never])
+    return this.#withSecondChance(job as never)
   }
 
   override async getJobs(...args: Parameters<BullMQAdapter['getJobs']>) {
     const jobs = await super.getJobs(...args)
+    await this.#withProgress(jobs as never)
     return jobs.map((job) => this.#withSecondChance(job as never)) as never
+  }
+
+  /** How far their runs are: the messages themselves are done long before. */
+  async #withProgress(jobs: readonly Job<JobData>[]): Promise<void> {
+    if (!this.#fansOut) return
+    const { reads, clock } = this.#parts
+    const progress = await progressOf(
+      reads,
+      jobs.flatMap(({ data }) => data.operations ?? []),
+      clock.now(),
+    )
+    for (const job of jobs) {
+      const [one] = job.data.operations ?? []
+      const known = one === undefined ? undefined : progress.get(one)
+      if (known !== undefined) job.progress = progressBody(known)
+    }
   }
 
   /** A job that is run again passes over stuck operations; so they are asked to be queued again first. */
@@ -143,7 +168,7 @@ class OperationsAdapter extends BullMQAdapter {
     job.retry = async (...args) => {
       const { operations } = job.data
       if (operations?.length > 0) {
-        await this.#intake.submit({
+        await this.#parts.intake.submit({
           kind: 'operation.retry',
           input: { operation_ids: [...operations] },
           submittedBy: getContext<Env>().get('caller').subject,

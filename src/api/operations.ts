@@ -3,7 +3,9 @@ import { isKindName, kindNamed, kinds } from '../jobs/catalogue.ts'
 import { operationStatuses } from '../jobs/operation.ts'
 import { type OperationView, operationById, operationsPage } from '../jobs/operation-reads.ts'
 import { operationRefusals } from '../jobs/operation-refusals.ts'
+import { progressBody, progressOf, progressSchema } from '../jobs/runs.ts'
 import { openFields } from '../jobs/sealing.ts'
+import type { Clock } from '../kit/clock.ts'
 import { isUuid } from '../kit/ids.ts'
 import type { Keyring } from '../kit/keyring.ts'
 import type { Sql } from '../kit/sql.ts'
@@ -22,6 +24,7 @@ const operationSchema = z
     status: z.enum(operationStatuses),
     result: z.unknown().openapi({ description: 'The documented body of the kind, once it has succeeded.' }),
     error: z.object({ ...errorSchema.shape, http_status: z.int() }).nullable(),
+    progress: progressSchema.optional().openapi({ description: 'Of runs and their chunks.' }),
     attempts: z.int(),
     submitted_at: z.iso.datetime(),
     started_at: z.iso.datetime().nullable(),
@@ -33,7 +36,7 @@ const tag = 'Operations'
 const notFound = { says: 'Refused: operation.notFound', schema: errorSchema }
 
 export function operationRoutes(router: Router, parts: SubmissionParts & { readonly reads: Sql }): void {
-  const { reads, keyring } = parts
+  const { reads } = parts
 
   router.route(
     {
@@ -57,10 +60,11 @@ export function operationRoutes(router: Router, parts: SubmissionParts & { reado
       c.set('operation', { id: operation.id, kind: operation.kind })
       addHeader(c, 'Vary', 'Prefer')
       const seconds = preferredWait(headerOf(c, 'prefer'))
-      if (seconds === undefined || isSettled(operation)) return reply(c, operationBody(operation, keyring))
+      if (seconds === undefined || isSettled(operation)) return reply(c, await operationShown(parts, operation))
       addHeader(c, 'Preference-Applied', `wait=${seconds}`)
       const settled = await parts.waiting.until(operation.id, seconds * 1_000)
-      return reply(c, operationBody(settled ?? (await operationById(reads, operation.id)) ?? operation, keyring))
+      const latest = settled ?? (await operationById(reads, operation.id)) ?? operation
+      return reply(c, await operationShown(parts, latest))
     },
   )
 
@@ -91,7 +95,7 @@ export function operationRoutes(router: Router, parts: SubmissionParts & { reado
         limit: query.limit + 1,
       })
       const { page, next } = paged(rows, query.limit, ({ id }) => id)
-      return reply(c, { operations: page.map((operation) => operationBody(operation, keyring)), next_cursor: next })
+      return reply(c, { operations: await operationBodies(parts, page), next_cursor: next })
     },
   )
 
@@ -122,6 +126,31 @@ const isSettled = ({ status }: OperationView): boolean => status !== 'queued' &&
 
 const mayRead = (caller: Caller, operation: OperationView): boolean =>
   operation.submitted_by === null || operation.submitted_by === caller.subject || holds(caller, 'operator')
+
+interface Showing {
+  readonly reads: Sql
+  readonly keyring: Keyring
+  readonly clock: Clock
+}
+
+async function operationShown(showing: Showing, operation: OperationView) {
+  const [body] = await operationBodies(showing, [operation])
+  return body
+}
+
+/** Runs and their chunks with how far they are; nobody else is looked up for that. */
+async function operationBodies({ reads, keyring, clock }: Showing, operations: readonly OperationView[]) {
+  const runs = operations.filter(({ kind }) => isKindName(kind) && kindNamed(kind).queue === 'runs')
+  const progress = await progressOf(
+    reads,
+    runs.map(({ id }) => id),
+    clock.now(),
+  )
+  return operations.map((operation) => {
+    const one = progress.get(operation.id)
+    return { ...operationBody(operation, keyring), ...(one === undefined ? {} : { progress: progressBody(one) }) }
+  })
+}
 
 function operationBody(operation: OperationView, keyring: Keyring) {
   const { id, kind, status, attempts, result, error, finished_at, submitted_at, started_at, request_id } = operation

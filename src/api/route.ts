@@ -195,14 +195,14 @@ async function parse(c: Context<Env>, declared: RouteDeclaration, fields: readon
   }
   const sent = declared.body === undefined ? NO_BODY : await jsonBody(c)
   const params = check('path', declared.params, () => withoutCards(c.req.param()))
-  const query = check('query', declared.query, () => c.req.query())
+  const query = check('query', declared.query, () => withoutCards(c.req.query()))
   problems.push(...sent.problems)
   const body = check('body', declared.body, () => sent.fields)
   if (problems.length > 0) throw new Invalid(problems)
   return { params, query, body, sent: only(fields, sent.fields) }
 }
 
-/** Ids from a path are stored and answered: a card number has no business there either. */
+/** Ids from a path or a query are stored and answered: a card number has no business there either. */
 function withoutCards(params: Record<string, string>): Record<string, string> {
   const cardAt = rawCardPath(JSON.stringify(params), params)
   if (cardAt !== undefined) throw doorRefusals.rawCardData({ path: cardAt.join('.') })

@@ -45,6 +45,9 @@ export const submissionHeaders = z.object({
   }),
 })
 
+/** A field that stands in the path just as the kind's schema has it. */
+export const AS_IN_KIND = Symbol('as the kind has it')
+
 export interface SubmissionRoute<Name extends KindName> {
   readonly kind: Name
   readonly method: 'post' | 'put' | 'delete'
@@ -54,9 +57,15 @@ export interface SubmissionRoute<Name extends KindName> {
   readonly access: Access
   readonly limits?: RouteDeclaration['limits']
   /** Fields of the kind's input that come from the path: how to read each of them. Everything else is the body. */
-  readonly fromPath?: { readonly [field: string]: (written: string) => Promise<string> | string }
+  readonly fromPath?: { readonly [field: string]: ((written: string) => Promise<string> | string) | typeof AS_IN_KIND }
+  /** Fields of the kind's input that stand in the query and not in the body. */
+  readonly fromQuery?: readonly string[]
   /** Fields that the door fills in over what was sent; those that the kind keeps `apart` are never read from the body. */
-  readonly fill?: (asked: Asked<Record<string, unknown>, object, Record<string, unknown>>) => Record<string, unknown>
+  readonly fill?: (
+    asked: Asked<Record<string, unknown>, Record<string, unknown>, Record<string, unknown>>,
+  ) => Record<string, unknown>
+  /** What the door itself refuses here, by code, with its status. */
+  readonly refuses?: Readonly<Record<string, number>>
   /** The field whose value is the caller's credential here, so that keys of different owners never meet. */
   readonly credential?: string
 }
@@ -70,13 +79,20 @@ export function submission<Name extends KindName>(
   const kind = kindNamed(route.kind)
   const inPath = Object.keys(route.fromPath ?? {})
   const filled = kind.apart ?? []
-  const bodyFields = Object.keys(kind.input.shape).filter((field) => !inPath.includes(field) && !filled.includes(field))
+  const inQuery = route.fromQuery ?? []
+  const elsewhere = new Set([...inPath, ...inQuery, ...filled])
+  const bodyFields = Object.keys(kind.input.shape).filter((field) => !elsewhere.has(field))
   const body =
     bodyFields.length === 0
       ? undefined
       : z.object(Object.fromEntries(bodyFields.map((field) => [field, kind.input.shape[field]])))
+  const query =
+    inQuery.length === 0
+      ? undefined
+      : z.object(Object.fromEntries(inQuery.map((field) => [field, kind.input.shape[field]])))
+  const inPathAs = (field: string) => (route.fromPath?.[field] === AS_IN_KIND ? kind.input.shape[field] : z.string())
   const params =
-    inPath.length === 0 ? undefined : z.object(Object.fromEntries(inPath.map((field) => [field, z.string()])))
+    inPath.length === 0 ? undefined : z.object(Object.fromEntries(inPath.map((field) => [field, inPathAs(field)])))
 
   router.route(
     {
@@ -88,14 +104,15 @@ export function submission<Name extends KindName>(
       access: route.access,
       ...(route.limits === undefined ? {} : { limits: route.limits }),
       ...(params === undefined ? {} : { params }),
+      ...(query === undefined ? {} : { query }),
       ...(body === undefined ? {} : { body }),
       headers: submissionHeaders,
-      answers: submissionAnswers(kind),
+      answers: submissionAnswers(kind, route.refuses),
     },
-    async (asked: Asked<Record<string, unknown>, object, Record<string, unknown>>) => {
-      const input: Record<string, unknown> = { ...asked.sent, ...route.fill?.(asked) }
+    async (asked: Asked<Record<string, unknown>, Record<string, unknown>, Record<string, unknown>>) => {
+      const input: Record<string, unknown> = { ...asked.query, ...asked.sent, ...route.fill?.(asked) }
       for (const [field, read] of Object.entries(route.fromPath ?? {}))
-        input[field] = await read(String(asked.params[field]))
+        input[field] = read === AS_IN_KIND ? asked.params[field] : await read(String(asked.params[field]))
       const problems = kind.check?.(input) ?? []
       if (problems.length > 0)
         throw new Invalid(
@@ -182,9 +199,12 @@ function idempotencyKey(c: Context): string | undefined {
 }
 
 /** What the route of a kind may answer: accepted, done, or refused, at the door or by the outcome. */
-export function submissionAnswers(kind: Kind): RouteDeclaration['answers'] {
+export function submissionAnswers(
+  kind: Kind,
+  atTheDoor: Readonly<Record<string, number>> = {},
+): RouteDeclaration['answers'] {
   const outcome = ['Operation-Id', 'Preference-Applied', 'Idempotency-Replayed', 'Vary'] as const
-  const codes = Object.entries({ 'request.invalidKey': 400, 'intake.keyReused': 422, ...kind.refusals })
+  const codes = Object.entries({ 'request.invalidKey': 400, 'intake.keyReused': 422, ...atTheDoor, ...kind.refusals })
   const refused = [...Map.groupBy(codes, ([, status]) => status)].map(([status, refusals]) => [
     status,
     { says: `Refused: ${refusals.map(([code]) => code).join(', ')}`, schema: errorSchema, headers: outcome },

@@ -1,5 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
+import { customerPlace } from '../domain/billing/customer.ts'
+import { sourcePlace } from '../domain/billing/payment.ts'
 import { tokenPlace } from '../domain/payments/method.ts'
 import { TOKEN_LIFETIME_SECONDS, voicePlace } from '../domain/tokens/token.ts'
 import { rawPlace } from '../domain/webhooks/inbox.ts'
@@ -90,6 +92,19 @@ const columns: readonly Column[] = [
       },
     }),
   ),
+  ...(['email', 'address'] as const).map(
+    (name): Column => ({
+      ...{ table: 'billing_customer', name, key: { name: 'id', type: 'text', first: '' }, text: name },
+      value: (text) => text,
+      where: `${name} is not null and ${older(name)}`,
+      sealed: whole(({ id }) => customerPlace(id, name)),
+    }),
+  ),
+  {
+    ...{ table: 'invoice_payment', name: 'source', key: byId, text: 'source', value: (text) => text },
+    where: `source is not null and ${older('source')}`,
+    sealed: whole(({ id }) => sourcePlace(id)),
+  },
   {
     // Sealed anew at every start, too.
     ...{ table: 'sealed_key', name: 'value', key: { name: 'name', type: 'text', first: '' } },

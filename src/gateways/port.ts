@@ -228,6 +228,8 @@ export interface WebhookEvent {
         readonly chargeId?: string | undefined
       }
     | { readonly object: 'payout'; readonly reference?: string | undefined; readonly id?: string | undefined }
+    /** One that we had it send: `in_…`. */
+    | { readonly object: 'invoice'; readonly id: string }
     | {
         readonly object: 'dispute'
         readonly id: string

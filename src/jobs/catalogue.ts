@@ -1,6 +1,30 @@
 import { assert } from '../kit/assert.ts'
 import { recordSecurityEvent, sealAudit, writeAudit } from './audit.ts'
+import {
+  cancelInvoice,
+  composeInvoice,
+  createInvoice,
+  creditInvoice,
+  dunInvoices,
+  finalizeInvoice,
+  invoiceChunk,
+  markOverdueInvoices,
+  runInvoices,
+  setCustomer,
+  setTaxRate,
+  writeOffInvoice,
+} from './billing.ts'
 import { reviewFraud } from './fraud.ts'
+import {
+  collectInvoice,
+  decideInvoicePayment,
+  followInvoices,
+  lookUpInvoice,
+  payInvoice,
+  publishInvoice,
+  sendInvoice,
+  withdrawInvoice,
+} from './invoice-payments.ts'
 import type { Kind } from './kind.ts'
 import {
   addMethod,
@@ -15,9 +39,12 @@ import {
   returnPayment,
   setKyc,
 } from './payments.ts'
+import { declareMetric, setPlan, setPrice } from './pricing.ts'
 import { planReconciliation, runReconciliation } from './reconciliation.ts'
+import { startSchedule } from './schedules.ts'
 import { deductToken, issueToken, mirrorToken, revokeToken, sweepTokens } from './tokens.ts'
 import { checkLedger, pruneOperations, retryOperations, sealLedger, tidyLedger } from './upkeep.ts'
+import { recordUsage } from './usage.ts'
 import { processWebhook, retryWebhook, unparkWebhooks } from './webhooks.ts'
 
 /** Every kind there is. A kind without a processor does not compile. */
@@ -43,6 +70,31 @@ export const kinds = {
   'webhook.process': processWebhook,
   'webhook.retry': retryWebhook,
   'webhook.unpark': unparkWebhooks,
+  'usage.record': recordUsage,
+  'metric.declare': declareMetric,
+  'plan.set': setPlan,
+  'price.set': setPrice,
+  'invoice.create': createInvoice,
+  'invoice.compose': composeInvoice,
+  'invoice.finalize': finalizeInvoice,
+  'invoice.cancel': cancelInvoice,
+  'invoice.credit': creditInvoice,
+  'invoice.forgive': writeOffInvoice,
+  'invoice.run': runInvoices,
+  'invoice.chunk': invoiceChunk,
+  'invoice.overdue': markOverdueInvoices,
+  'invoice.dun': dunInvoices,
+  'invoice.pay': payInvoice,
+  'invoice.collect': collectInvoice,
+  'invoice.publish': publishInvoice,
+  'invoice.withdraw': withdrawInvoice,
+  'invoice.lookup': lookUpInvoice,
+  'invoice.decide': decideInvoicePayment,
+  'invoice.follow': followInvoices,
+  'invoice.send': sendInvoice,
+  'customer.set': setCustomer,
+  'taxrate.set': setTaxRate,
+  'schedule.start': startSchedule,
   'fraud.review': reviewFraud,
   'audit.seal': sealAudit,
   'audit.write': writeAudit,

@@ -37,6 +37,8 @@ export function redacted(kind: Kind, input: unknown): unknown {
   return Object.fromEntries(
     Object.entries(input).map(([field, value]) => {
       if (sensitive.includes(field)) return [field, '<redacted>']
+      if (Array.isArray(value) && value.length > PREVIEWED)
+        return [field, [...value.slice(0, PREVIEWED), `… ${value.length - PREVIEWED} more`]]
       if (CREDENTIALS.has(field) && typeof value === 'string') return [field, `${value.slice(0, 8)}…`]
       return [field, value]
     }),
@@ -45,16 +47,19 @@ export function redacted(kind: Kind, input: unknown): unknown {
 
 /** Packs operations into jobs: same kind together, up to the kind's batch, in the order given. */
 export function packed<T extends Traveller>(travellers: readonly T[]): { jobId: string; kind: KindName; load: T[] }[] {
-  const open = new Map<KindName, { jobId: string; kind: KindName; load: T[] }>()
+  const open = new Map<KindName, { jobId: string; kind: KindName; load: T[]; weight: number }>()
   const jobs: { jobId: string; kind: KindName; load: T[] }[] = []
   for (const traveller of travellers) {
+    const { batch, weigh } = kindNamed(traveller.kind)
+    const weight = weigh?.(traveller.input) ?? 1
     let job = open.get(traveller.kind)
-    if (job === undefined || job.load.length >= kindNamed(traveller.kind).batch) {
-      job = { jobId: newId(), kind: traveller.kind, load: [] }
+    if (job === undefined || job.weight + weight > batch) {
+      job = { jobId: newId(), kind: traveller.kind, load: [], weight: 0 }
       open.set(traveller.kind, job)
       jobs.push(job)
     }
     job.load.push(traveller)
+    job.weight += weight
   }
   return jobs
 }

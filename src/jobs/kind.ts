@@ -10,6 +10,8 @@ export const queueNames = {
   inbound: 'inbound',
   /** Somebody else's ear: what we send and nobody waits for, such as records to a vault. */
   outbound: 'outbound',
+  /** Periodic work that fans out: its plans and its chunks, so that a month for everybody delays nobody's request. */
+  runs: 'runs',
 } as const
 
 export type QueueName = keyof typeof queueNames
@@ -46,6 +48,8 @@ export interface Kind<
   readonly retry: RetryPolicy
   /** The most operations that travel in one job. */
   readonly batch: number
+  /** How many operations an input counts for in a batch, where it can hold the work of many; 1 unless told. */
+  readonly weigh?: (input: unknown) => number
   /** Fields that are sealed in the database and shown nowhere. */
   readonly sensitive?: { readonly input?: readonly string[]; readonly result?: readonly string[] }
   /** What the schema alone cannot say, of input that fits it: checked at the door, with every other problem. */

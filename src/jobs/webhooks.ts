@@ -17,6 +17,7 @@ export const webhookAbout = z.discriminatedUnion('object', [
   z.object({ object: z.literal('charge'), reference: id, id }),
   z.object({ object: z.literal('refund'), reference: id, id, chargeId: id }),
   z.object({ object: z.literal('payout'), reference: id, id }),
+  z.object({ object: z.literal('invoice'), id: z.string().max(255) }),
   z.object({
     object: z.literal('dispute'),
     id: z.string().max(255),

@@ -100,10 +100,16 @@ export interface Config {
   readonly walletCurrency: 'INR' | 'USD' | 'EUR' | 'NGN' | 'JPY' | 'KWD'
   readonly webhookAllowedIps: readonly string[]
   readonly invoices: {
-    readonly currency: string
+    readonly currency: 'INR' | 'USD' | 'EUR' | 'NGN' | 'JPY' | 'KWD'
+    /** Months and days begin at midnight there. */
+    readonly timeZone: string
+    /** The issuer's own: customers with a tax id elsewhere may account for their tax themselves. */
+    readonly country: string | undefined
     readonly dueDays: number
     readonly prefix: string
     readonly autoSend: boolean
+    /** Files of fonts for PDFs, where customers write with other letters than those of Western Europe. */
+    readonly fonts: { readonly regular: string; readonly bold: string } | undefined
   }
   readonly company: {
     readonly name: string | undefined
@@ -111,6 +117,10 @@ export interface Config {
     readonly email: string | undefined
     readonly phone: string | undefined
   }
+  /** Not set: letters go to the sandbox, or are not written. They come from the company's own address. */
+  readonly smtpUrl: Secret | undefined
+  /** Under which customers reach us, without a slash at its end: links in letters begin with it. */
+  readonly publicUrl: string
 }
 
 /** The configuration that these variables describe, or a ConfigError that lists everything wrong with them. */
@@ -126,6 +136,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       problems.push(`${name} must not contain a comma: commas separate the ones in ${name}_PREVIOUS`)
   if ((given.VAULT_URL === undefined) !== (given.VAULT_TOKEN === undefined))
     problems.push('VAULT_URL and VAULT_TOKEN belong together: set both, or neither')
+  if (given.SMTP_URL !== undefined && given.COMPANY_EMAIL === undefined)
+    problems.push('COMPANY_EMAIL is required with SMTP_URL: letters come from it, and answers go to it')
   if (parsed.success && problems.length === 0) return arranged(parsed.data)
   throw new ConfigError([...problems, ...misspellings(env)])
 }
@@ -216,9 +228,15 @@ function arranged(set: Variables): Config {
     webhookAllowedIps: set.WEBHOOK_ALLOWED_IPS,
     invoices: {
       currency: set.DEFAULT_CURRENCY,
+      timeZone: set.ISSUER_TIME_ZONE,
+      country: set.ISSUER_COUNTRY,
       dueDays: set.INVOICE_DUE_DAYS,
       prefix: set.INVOICE_PREFIX,
       autoSend: set.AUTO_SEND_INVOICES,
+      fonts:
+        set.INVOICE_FONT === undefined
+          ? undefined
+          : { regular: set.INVOICE_FONT, bold: set.INVOICE_FONT_BOLD ?? set.INVOICE_FONT },
     },
     company: {
       name: set.COMPANY_NAME,
@@ -226,5 +244,7 @@ function arranged(set: Variables): Config {
       email: set.COMPANY_EMAIL,
       phone: set.COMPANY_PHONE,
     },
+    smtpUrl: set.SMTP_URL,
+    publicUrl: set.PUBLIC_URL ?? `http://${set.HOST === '0.0.0.0' ? '127.0.0.1' : set.HOST}:${set.PORT}`,
   }
 }

@@ -1,6 +1,11 @@
 import type { LineFile } from '../domain/audit/file.ts'
+import type { Seller } from '../domain/billing/face.ts'
+import type { InvoicingTerms } from '../domain/billing/invoice.ts'
+import type { PdfFonts } from '../domain/billing/pdf.ts'
 import type { SignedForm } from '../domain/tokens/signed-form.ts'
+import type { Mail } from '../gateways/mail.ts'
 import type { Gateway, GatewayName } from '../gateways/port.ts'
+import type { StripeInvoices } from '../gateways/stripe/invoices.ts'
 import type { Vault } from '../gateways/vault.ts'
 import type { VoiceService } from '../gateways/voice.ts'
 import type { Envelope } from '../jobs/envelope.ts'
@@ -15,6 +20,14 @@ export interface Services {
   readonly voice: VoiceService
   /** Those that are configured. */
   readonly gateways: ReadonlyMap<GatewayName, Gateway>
+  /** Where invoices are paid; absent where Stripe is not configured. */
+  readonly stripeInvoices: StripeInvoices | undefined
+  /** Absent where no mail server is configured. */
+  readonly mail: Mail | undefined
+  /** Who sends invoices, as they say it. */
+  readonly seller: Seller
+  /** What invoices are printed in; Helvetica unless told. */
+  readonly pdfFonts: PdfFonts | undefined
   /** Absent unless a vault is configured. */
   readonly vault: Vault | undefined
   readonly signedForm: SignedForm
@@ -26,6 +39,8 @@ export interface Services {
   readonly fraudRules: 'on' | 'observe'
   /** Where sealed audit events are appended; absent unless a file is configured. */
   readonly auditFile: LineFile | undefined
+  /** What we bill by. */
+  readonly invoicing: InvoicingTerms
   /** Days that finished operations are kept. */
   readonly retentionDays: number
 }

@@ -7,6 +7,7 @@ import { Hono } from 'hono'
 import { assert } from '../kit/assert.ts'
 import { Secret } from '../kit/secret.ts'
 import { Deliveries } from './deliveries.ts'
+import { mailSandbox } from './mail.ts'
 import { mockSandbox } from './mock.ts'
 import { Moods } from './moods.ts'
 import { paystackSandbox } from './paystack.ts'
@@ -34,6 +35,9 @@ type GatewayName = keyof typeof sandboxKeys
 export interface Sandbox {
   readonly voiceUrl: string
   readonly vaultUrl: string
+  /** Of the mail server that delivers to nobody, and where what it took is looked at over HTTP. */
+  readonly smtpUrl: string
+  readonly mailUrl: string
   /** Where each gateway's stand-in listens, and the keys that it takes. */
   readonly gateways: {
     readonly stripe: { apiBase: string; secretKey: Secret; publishableKey: string; webhookSecret: Secret }
@@ -65,14 +69,16 @@ export interface SandboxOptions {
 }
 
 /**
- * Every stand-in. The voice service and the vault share a listener, each under its own path; gateways have one each, since
- * their clients know hosts and no paths in front of theirs.
+ * Every stand-in. The voice service, the vault and what the mail server took share a listener, each under its own path;
+ * gateways have one each, since their clients know hosts and no paths in front of theirs.
  */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const host = options.host ?? '127.0.0.1'
   const app = new Hono()
   app.route('/voice', voiceSandbox({ slowMs: options.slowMs }))
   app.route('/vault', vaultSandbox())
+  const mail = await mailSandbox(host)
+  app.route('/mail', mail.routes)
   const services = await listen(app, host, options.port ?? 0)
 
   const deliveries = new Map<GatewayName, Deliveries>()
@@ -97,6 +103,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   return {
     voiceUrl: `${services.url}/voice`,
     vaultUrl: `${services.url}/vault`,
+    smtpUrl: mail.url,
+    mailUrl: `${services.url}/mail`,
     gateways: {
       stripe: {
         apiBase: stripe.url,
@@ -123,7 +131,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     },
     async stop() {
       for (const its of deliveries.values()) its.stop()
-      await Promise.all([services, stripe, razorpay, paystack, mock].map((one) => one.stop()))
+      await Promise.all([services, mail, stripe, razorpay, paystack, mock].map((one) => one.stop()))
     },
   }
 }

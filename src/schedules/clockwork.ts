@@ -102,6 +102,20 @@ export function duePeriods(schedule: Schedule, newest: Date | undefined, now: Da
   return last === undefined ? [] : [last]
 }
 
+/** The period that begins next. */
+export function nextPeriod(schedule: Schedule, now: Date): Date {
+  const from = lastPeriod(schedule, undefined, now) ?? now
+  const [next] = periodsBetween(schedule, from, END_OF_TIME, 1)
+  if (next === undefined) throw new Error(`${schedule.name} has no next period`)
+  return next
+}
+
+const END_OF_TIME = new Date('2300-01-01T00:00:00Z')
+
+/** Whether a period of the schedule begins at this very instant. */
+export const isPeriod = (schedule: Schedule, instant: Date): boolean =>
+  lastPeriod(schedule, undefined, instant)?.getTime() === instant.getTime()
+
 /** Hours to look back for the last period: far enough for schedules of a minute, a day, a week, a month, a leap year. */
 const LOOK_BACK_HOURS = [1, 3 * 24, 40 * 24, 400 * 24, 3_000 * 24]
 

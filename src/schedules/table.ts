@@ -6,6 +6,8 @@ export interface Schedule {
   readonly kind: KindName
   readonly cron: string
   readonly timezone: string
+  /** Its days begin where the issuer's do: `inZone` says where that is. */
+  readonly ofIssuer?: true
   /**
    * After downtime: `all` runs every missed period in order (work that belongs to its period), `last` only the newest
    * (upkeep that makes up for all that was missed).
@@ -48,6 +50,40 @@ export const schedules = [
     says: 'The day before is compared with each gateway’s own list',
   },
   {
+    name: 'invoice-month',
+    kind: 'invoice.run',
+    cron: '0 0 1 * *',
+    timezone: 'UTC',
+    ofIssuer: true,
+    catchUp: 'all',
+    says: 'The month that is over is billed to every customer',
+  },
+  {
+    name: 'mark-overdue',
+    kind: 'invoice.overdue',
+    cron: '0 0 * * *',
+    timezone: 'UTC',
+    ofIssuer: true,
+    catchUp: 'last',
+    says: 'Open invoices whose last day is over are overdue',
+  },
+  {
+    name: 'dun-invoices',
+    kind: 'invoice.dun',
+    cron: '17 * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Invoices that are overdue are collected, and again 2, 7, 14 and 21 days later',
+  },
+  {
+    name: 'follow-invoices',
+    kind: 'invoice.follow',
+    cron: '* * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Payments of invoices in doubt are looked up, what Stripe must not collect any more is withdrawn, letters are sent',
+  },
+  {
     name: 'tidy-ledger',
     kind: 'ledger.tidy',
     cron: '* * * * *',
@@ -88,3 +124,7 @@ export const schedules = [
     says: 'Operations and keys beyond their retention are forgotten',
   },
 ] as const satisfies readonly Schedule[]
+
+/** The schedules with the issuer's zone in its place. */
+export const inZone = (all: readonly Schedule[], zone: string): Schedule[] =>
+  all.map((schedule) => (schedule.ofIssuer === true ? { ...schedule, timezone: zone } : schedule))

@@ -3,12 +3,14 @@ import { serve } from '@hono/node-server'
 import { Authenticator } from '../api/access.ts'
 import { makeApp } from '../api/app.ts'
 import { auditRoutes } from '../api/audit.ts'
+import { billingRoutes } from '../api/billing/index.ts'
 import { board } from '../api/board.ts'
 import { docsRoutes } from '../api/docs.ts'
 import { healthRoute } from '../api/health.ts'
 import { metricsRoute } from '../api/metrics.ts'
 import { operationRoutes } from '../api/operations.ts'
 import { paymentRoutes } from '../api/payments/index.ts'
+import { type KnownSchedule, scheduleRoutes } from '../api/schedules.ts'
 import { forgeryReports } from '../api/security.ts'
 import { tokenRoutes } from '../api/tokens.ts'
 import { Waiting } from '../api/waiting.ts'
@@ -20,8 +22,12 @@ import { Intake } from '../jobs/intake.ts'
 import { openPool, sqlOf } from '../platform/database.ts'
 import { rateLimiter } from '../platform/rate-limit.ts'
 import { openRedis } from '../platform/redis.ts'
+import { isPeriod, nextPeriod } from '../schedules/clockwork.ts'
+import { inZone, schedules } from '../schedules/table.ts'
 import { type Foundation, VERSION } from './foundation.ts'
+import { invoicingTerms } from './invoicing.ts'
 import { dependencies, questions } from './questions.ts'
+import { sellerOf } from './seller.ts'
 
 export interface RunningDoor {
   readonly url: string
@@ -87,6 +93,15 @@ export async function openDoor(foundation: Foundation): Promise<RunningDoor> {
     paymentLimits:
       requests === undefined ? [] : [{ name: 'payments', points: requests, seconds: windowMinutes * 60, by: 'user' }],
   })
+  billingRoutes(router, {
+    ...submissions,
+    reads,
+    invoicing: invoicingTerms(config, foundation.gateways),
+    seller: sellerOf(config),
+    pdfFonts: config.invoices.fonts,
+    payable: foundation.stripeInvoices !== undefined,
+  })
+  scheduleRoutes(router, { ...submissions, reads, schedules: knownSchedules(config.invoices.timeZone) })
   webhookRoutes(router, {
     intake,
     reads,
@@ -105,7 +120,7 @@ export async function openDoor(foundation: Foundation): Promise<RunningDoor> {
   })
   if (config.metrics.enabled) metricsRoute(router, metrics.registry)
   docsRoutes(router, app, VERSION)
-  board(router.parts, { queues: queues.boardQueues(), intake, authenticator })
+  board(router.parts, { queues: queues.boardQueues(), intake, authenticator, reads, clock })
 
   const server = serve({ fetch: app.fetch, hostname: config.host, port: config.port })
   await new Promise<void>((resolve, reject) => {
@@ -129,3 +144,11 @@ export async function openDoor(foundation: Foundation): Promise<RunningDoor> {
     },
   }
 }
+
+/** The table as the door shows it. */
+const knownSchedules = (zone: string): KnownSchedule[] =>
+  inZone(schedules, zone).map((schedule) => ({
+    ...schedule,
+    next: (after) => nextPeriod(schedule, after),
+    beginsAt: (instant) => isPeriod(schedule, instant),
+  }))

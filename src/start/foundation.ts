@@ -2,12 +2,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { migrate, pendingMigrations, QUEUE_SCHEMA } from '../commands/migrate.ts'
 import { type Credentials, credentials, type SandboxKeys } from '../gateways/credentials.ts'
+import { type Mail, smtpMail } from '../gateways/mail.ts'
 import { type Gateways, openGateways } from '../gateways/registry.ts'
+import { type StripeInvoices, stripeInvoices } from '../gateways/stripe/invoices.ts'
 import type { JobData } from '../jobs/envelope.ts'
 import { type QueueName, queueNames } from '../jobs/kind.ts'
 import { type Clock, systemClock } from '../kit/clock.ts'
 import { isFault } from '../kit/fault.ts'
 import { Keyring } from '../kit/keyring.ts'
+import { Secret } from '../kit/secret.ts'
 import type { Config } from '../platform/config.ts'
 import { openPool, sqlOf } from '../platform/database.ts'
 import { type Log, makeLog } from '../platform/log.ts'
@@ -31,6 +34,10 @@ export interface Foundation {
   /** Their stand-ins, where they run in this process. */
   readonly sandbox: Sandbox | undefined
   readonly gateways: Gateways
+  /** Absent where Stripe is not configured. */
+  readonly stripeInvoices: StripeInvoices | undefined
+  /** Absent where there is neither a mail server nor the sandbox. */
+  readonly mail: Mail | undefined
   /** Their keys, where a gateway is configured or has its stand-in. */
   readonly gatewayKeys: Readonly<Partial<Credentials>>
   readonly queues: QueueSystem<QueueName, JobData>
@@ -83,13 +90,17 @@ export async function layFoundation(config: Config, options: FoundationOptions =
 
     const metrics = makeMetrics()
     const clock = options.clock ?? systemClock
+    const gatewayKeys = credentials(config, sandbox?.gateways ?? options.gatewayKeys)
+    const smtpUrl = config.smtpUrl ?? (sandbox === undefined ? undefined : new Secret(sandbox.smtpUrl))
     return {
       config,
       clock,
       log,
       metrics,
       sandbox,
-      gatewayKeys: credentials(config, sandbox?.gateways ?? options.gatewayKeys),
+      gatewayKeys,
+      stripeInvoices: gatewayKeys.stripe && stripeInvoices({ ...gatewayKeys.stripe, now: () => clock.now() }),
+      mail: smtpUrl && smtpMail({ url: smtpUrl, from: senderOf(config) }),
       gateways: openGateways({
         config,
         sandbox: sandbox?.gateways ?? options.gatewayKeys,
@@ -108,6 +119,12 @@ export async function layFoundation(config: Config, options: FoundationOptions =
     throw error
   }
 }
+
+/** Letters come from the company's own address; without one they go no further than to the sandbox. */
+const senderOf = ({ company }: Config): { name: string; address: string } => ({
+  name: company.name ?? 'Bursar',
+  address: company.email ?? 'billing@bursar.invalid',
+})
 
 /** Stand-ins that remember across restarts, and send their webhooks to the door that this process opens. */
 async function startStandIns({ mode, dataDir, host, port }: Config): Promise<Sandbox> {

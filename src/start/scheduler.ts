@@ -1,17 +1,17 @@
 import { Dispatcher } from '../jobs/dispatch.ts'
 import { inTransaction, openPool } from '../platform/database.ts'
 import { Clockwork } from '../schedules/clockwork.ts'
-import { schedules } from '../schedules/table.ts'
+import { inZone, schedules } from '../schedules/table.ts'
 import type { Foundation } from './foundation.ts'
 
 const CONNECTIONS = 2
 
-export function startScheduler({ databaseUrl: url, keyring, clock, log, queues }: Foundation): {
+export function startScheduler({ config, databaseUrl: url, keyring, clock, log, queues }: Foundation): {
   stop(): Promise<void>
 } {
   const pool = openPool({ url, name: 'bursar scheduler', max: CONNECTIONS })
   const dispatcher = new Dispatcher(queues, log)
-  const clockwork = new Clockwork(schedules, {
+  const clockwork = new Clockwork(inZone(schedules, config.invoices.timeZone), {
     transaction: (work) => inTransaction(pool, work),
     keyring,
     clock,

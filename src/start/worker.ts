@@ -20,8 +20,10 @@ import { processors } from '../processors/index.ts'
 import { runJob, StuckJob, waitBeforeTry } from '../processors/run-job.ts'
 import type { Processor } from '../processors/shapes/processor.ts'
 import type { Foundation } from './foundation.ts'
+import { invoicingTerms } from './invoicing.ts'
 import { paymentEndings } from './payment-endings.ts'
 import { repeatedly } from './repeatedly.ts'
+import { sellerOf } from './seller.ts'
 
 export interface RunningWorkers {
   readonly relay: Relay
@@ -37,6 +39,9 @@ const CONNECTIONS = 16
 
 /** The ledger check reads every transfer there is. */
 const LONG_READ_MS = 3_600_000
+
+/** Chunks at once: while one waits for its statements, the other is reckoned. */
+const RUN_CONCURRENCY = 2
 
 /** Nobody waits for what is sent. */
 const OUTBOUND_CONCURRENCY = 8
@@ -61,6 +66,10 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
     services: {
       voice: timedVoice(voice, metrics),
       gateways: foundation.gateways,
+      stripeInvoices: foundation.stripeInvoices,
+      mail: foundation.mail,
+      seller: sellerOf(config),
+      pdfFonts: config.invoices.fonts,
       vault: config.vault && vault(config.vault),
       signedForm: new SignedForm(keyring, clock),
       keyring,
@@ -68,6 +77,7 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
       longReads: (work) => inTransaction(longPool, work),
       fraudRules: config.fraudRules,
       auditFile: config.auditLogFile === undefined ? undefined : lineFile(config.auditLogFile),
+      invoicing: invoicingTerms(config, foundation.gateways),
       retentionDays: config.operationRetentionDays,
     },
     measures: metrics,
@@ -80,6 +90,7 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
     gateways: config.worker.gatewayConcurrency,
     inbound: config.worker.gatewayConcurrency,
     outbound: OUTBOUND_CONCURRENCY,
+    runs: RUN_CONCURRENCY,
   }
   const deciding = coalescing(options.processors ?? processors, context)
   const working: RunningWorker[] = []

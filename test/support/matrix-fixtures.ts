@@ -82,6 +82,23 @@ async function reconciliation({ bursar }: World): Promise<{ id: string }> {
 /** The gateway's signature is the credential, and nobody here has it. */
 const unsigned: Fixture = { otherwise: 401 }
 
+/** An invoice of the owner's, made by a back end. */
+async function invoice({ bursar, subject }: World): Promise<{ invoice_id: string }> {
+  const body = { customer_id: subject ?? 'alice', items: [{ description: 'Work', unit_price: 1 }] }
+  const made = await bursar.do('POST', '/api/v1/billing/invoices', body, backEnd)
+  return { invoice_id: String(made.body.invoice_id) }
+}
+
+/** What opens an invoice's own page. */
+async function link({ bursar, subject }: World): Promise<{ token: string }> {
+  const body = { customer_id: subject ?? 'alice', items: [{ description: 'Work', unit_price: 1 }] }
+  const made = await bursar.do('POST', '/api/v1/billing/invoices', body, backEnd)
+  return { token: new URL(made.body.payment_url).pathname.split('/').at(-1) ?? '' }
+}
+
+/** Whoever has an invoice's link may see and pay it, whoever they are. */
+const byLink: Fixture = { params: link, others: 'the same' }
+
 /** By route: those that need something. One without parameters and body needs no line here. */
 export const fixtures: { readonly [route: string]: Fixture } = {
   'POST /token': { body: { budget: 1, voice_id: 'voice_access' } },
@@ -157,6 +174,87 @@ export const fixtures: { readonly [route: string]: Fixture } = {
   'POST /api/v1/payments/reviews/{review_id}': {
     params: () => ({ review_id: newId() }),
     body: { decision: 'reject', note: 'Not them' },
+    others: 'the same',
+  },
+  'POST /api/v1/billing/usage': {
+    body: ({ subject }: World) => ({ user_id: subject, metric: 'api_calls', quantity: 1 }),
+    others: forOthers,
+  },
+  'GET /api/v1/billing/usage': ownQuery,
+  'PUT /api/v1/billing/plans/{plan}': {
+    params: () => ({ plan: 'matrix' }),
+    body: { name: 'Matrix', cycle: 'none', features: 'Nothing' },
+    others: 'the same',
+  },
+  'POST /api/v1/billing/plans/{plan}/prices': {
+    params: () => ({ plan: 'pro' }),
+    body: {
+      metric: 'agent_runs',
+      currency: 'USD',
+      starts_on: '2099-01-01',
+      model: 'per_unit',
+      terms: { unit_amount: 1 },
+    },
+    others: 'the same',
+  },
+  'PUT /api/v1/billing/metrics/{metric}': {
+    params: () => ({ metric: 'matrix' }),
+    body: { aggregation: 'sum', unit: 'cell', description: 'Cells' },
+    others: 'the same',
+  },
+  'POST /api/v1/billing/invoice/{month}/create': { ...ownQuery, params: () => ({ month: '2024-01' }) },
+  'GET /api/v1/billing/invoices': ownQuery,
+  'POST /api/v1/billing/invoices': {
+    body: ({ subject }: World) => ({ customer_id: subject, items: [{ description: 'Work', unit_price: 1 }] }),
+    others: 'the same',
+  },
+  'GET /api/v1/billing/invoice/{invoice_id}': { params: invoice, others: notTheirs },
+  'GET /api/v1/billing/invoice/{invoice_id}/pdf': { params: invoice, others: notTheirs },
+  'POST /api/v1/billing/invoice/{invoice_id}/pay': {
+    params: invoice,
+    body: { payment_method_id: 'pm_card_visa' },
+    others: 'the same',
+  },
+  'POST /api/v1/billing/payments/{payment_id}/decision': {
+    params: () => ({ payment_id: newId() }),
+    body: { decision: 'accept', note: 'It is fine' },
+    others: 'the same',
+  },
+  'GET /invoices/{token}': byLink,
+  'GET /invoices/{token}/pdf': byLink,
+  // Who has the link is led away, whoever they are; the page's own tests follow.
+  'POST /invoices/{token}/pay': { params: () => ({ token: 'nothing' }), otherwise: 404, others: 'the same' },
+  'POST /api/v1/billing/invoice/{invoice_id}/finalize': { params: invoice, others: 'the same' },
+  'POST /api/v1/billing/invoice/{invoice_id}/cancel': { params: invoice, others: 'the same' },
+  'POST /api/v1/billing/invoice/{invoice_id}/credit': {
+    params: invoice,
+    body: { reason: 'Twice' },
+    others: 'the same',
+  },
+  'POST /api/v1/billing/invoice/{invoice_id}/write-off': {
+    params: invoice,
+    body: { reason: 'Gone' },
+    others: 'the same',
+  },
+  'GET /api/v1/billing/customers/{user_id}': {
+    params: async (world) => {
+      await invoice(world)
+      return { user_id: world.subject ?? 'alice' }
+    },
+    others: forOthers,
+  },
+  'PUT /api/v1/billing/customers/{user_id}': {
+    params: ({ subject }) => ({ user_id: subject ?? 'alice' }),
+    body: { name: 'Somebody' },
+    others: 'the same',
+  },
+  'PUT /api/v1/billing/tax-rates': {
+    body: { country: 'DE', starts_on: '2099-01-01', name: 'VAT', percent: 19 },
+    others: 'the same',
+  },
+  'POST /api/v1/schedules/{schedule}/start': {
+    params: () => ({ schedule: 'seal-ledger' }),
+    body: { period: '2026-01-01T00:00:00Z' },
     others: 'the same',
   },
   'GET /api/v1/audit': { others: 'the same' },

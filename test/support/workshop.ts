@@ -71,6 +71,10 @@ export class Workshop {
       services: {
         voice: { verify: async () => true, limits: async () => DEFAULT_VOICE_LIMITS, reachable: async () => true },
         gateways: new Map(),
+        stripeInvoices: undefined,
+        mail: undefined,
+        seller: { name: 'AgentHub', address: null, email: null, phone: null },
+        pdfFonts: undefined,
         vault: undefined,
         signedForm: new SignedForm(keyring, clock),
         keyring,
@@ -78,6 +82,10 @@ export class Workshop {
         longReads: (work) => inTransaction(database.pool, work),
         fraudRules: 'on',
         auditFile: undefined,
+        invoicing: {
+          ...{ issuer: 'default', timeZone: 'UTC', currency: 'USD', dueDays: 30, prefix: 'AH', autoSend: true },
+          ...{ country: undefined, minimums: {}, publicUrl: 'https://pay.example' },
+        },
         retentionDays: 400,
         ...services,
       },

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { INVOICE_PAYMENT } from '../../domain/billing/reads.ts'
 import { TRANSACTION } from '../../domain/payments/reads.ts'
 import {
   clearingAccounts,
@@ -163,7 +164,7 @@ export function reconciliationRoutes(router: Router, parts: PaymentRouteParts): 
         })),
         waiting: items.map(({ paymentId, amount, since, ...item }) => ({
           ...item,
-          transaction_id: publicId(TRANSACTION, paymentId),
+          transaction_id: publicId(item.because === 'invoice_review' ? INVOICE_PAYMENT : TRANSACTION, paymentId),
           amount: decimal(amount, item.currency),
           since: since.toISOString(),
           age_seconds: Math.floor((now - since.getTime()) / 1_000),

@@ -32,8 +32,17 @@ export const purposes = {
   suspense: { platform: true, assets: MONEY, returnsToZero: true },
   /** Set aside while a customer's bank argues with us. */
   dispute: { platform: true, assets: MONEY },
-  /** What disputes and returns have cost us, where the user no longer had it. */
+  /** What disputes and returns have cost us, where the user no longer had it, and invoices that nobody will pay. */
   losses: { platform: true, assets: MONEY },
+  /**
+   * What customers owe us by invoices (negative: they owe it). Ours and not one of each customer's: nothing is decided on it,
+   * who owes what is in the invoices, and a month for everybody locks nobody.
+   */
+  receivable: { platform: true, assets: MONEY },
+  /** What has been earned by invoices, without tax. */
+  billing_revenue: { platform: true, assets: MONEY },
+  /** Tax on invoices, which is not ours. */
+  tax_payable: { platform: true, assets: MONEY },
 } as const satisfies Record<string, PurposeRules>
 
 export type Purpose = keyof typeof purposes
@@ -64,6 +73,18 @@ export const movements = {
   'dispute.lose': { debit: 'dispute', credit: 'gateway' },
   'dispute.win': { debit: 'dispute', credit: 'wallet' },
   'dispute.recover': { debit: 'dispute', credit: 'losses' },
+  'invoice.issue': { debit: 'receivable', credit: 'billing_revenue' },
+  'invoice.tax': { debit: 'receivable', credit: 'tax_payable' },
+  'invoice.pay': { debit: 'gateway', credit: 'receivable' },
+  'invoice.overpay': { debit: 'gateway', credit: 'wallet' },
+  'invoice.settle': { debit: 'suspense', credit: 'receivable' },
+  'invoice.void': { debit: 'billing_revenue', credit: 'receivable' },
+  'invoice.void_tax': { debit: 'tax_payable', credit: 'receivable' },
+  'invoice.credit': { debit: 'billing_revenue', credit: 'receivable' },
+  'invoice.credit_tax': { debit: 'tax_payable', credit: 'receivable' },
+  'invoice.refund': { debit: 'receivable', credit: 'wallet' },
+  'invoice.write_off': { debit: 'losses', credit: 'receivable' },
+  'invoice.recover': { debit: 'receivable', credit: 'losses' },
 } as const satisfies Record<string, { debit: Purpose; credit: Purpose }>
 
 export type Movement = keyof typeof movements

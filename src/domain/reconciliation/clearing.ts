@@ -11,7 +11,10 @@ export interface Waiting {
   readonly amount: bigint
   readonly paymentId: string
   readonly gateway: string | null
-  /** `going_back`, `not_taken_back`: its return failed; `review`: a person decides; else the dispute's own status. */
+  /**
+   * `going_back`, `not_taken_back`: its return failed; `review`: a person decides; `invoice_review`: the same, of a payment of
+   * an invoice; else the dispute's own status.
+   */
   readonly because: string
   readonly since: Date
 }
@@ -30,6 +33,9 @@ const ITEMS = `
     select 'suspense', attempt.moved_currency, attempt.moved, payment.id, attempt.gateway, 'review', attempt.answered_at
     from payment join gateway_attempt attempt on attempt.payment_id = payment.id and attempt.status = 'succeeded'
     where payment.status = 'review' and payment.type = 'deposit'
+    union all
+    select 'suspense', moved_currency, moved, id, gateway, 'invoice_review', answered_at
+    from invoice_payment where status = 'review' and moved > 0
     union all
     select 'dispute', currency, amount, payment_id, gateway, status, opened_at from dispute where closed_at is null
   )`

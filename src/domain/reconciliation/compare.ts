@@ -62,6 +62,12 @@ const VERDICT = `
     when id is null then
       case
         when their_status <> 'succeeded' then null
+        -- Stripe charges for invoices under references of its own.
+        when exists (
+          select from invoice_payment paid
+          where paid.gateway = (select gateway from run) and paid.gateway_id = their_id and paid.moved = their_amount
+            and paid.moved_currency = their_currency
+        ) then null
         when their_reference ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then 'unknown'
         else 'foreign'
       end

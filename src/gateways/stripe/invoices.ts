@@ -58,7 +58,13 @@ export interface StripeInvoices {
   /** By its customer's list, which is consistent; Stripe's search is not. */
   lookUp(wanted: { reference: string; customer: string; id?: string | undefined }): Promise<InvoiceState>
   /** With a saved method, without the customer. `attempt` tells one try from the next, for each is a charge of its own. */
-  pay(wanted: { id: string; source: string; attempt: string }): Promise<InvoiceAnswer>
+  pay(wanted: {
+    id: string
+    source: string
+    attempt: string
+    /** Whose invoice it is: the method becomes theirs first, since Stripe charges no other for it. */
+    customer?: string | undefined
+  }): Promise<InvoiceAnswer>
   /** Nobody has to pay it any more. One that is paid stays paid, and says so. */
   void(wanted: { reference: string; id: string }): Promise<InvoiceAnswer>
 }
@@ -128,6 +134,15 @@ export function stripeInvoices(options: StripeOptions): StripeInvoices {
       ),
     )
 
+  /** Stripe's name for the method once it is the customer's; a test token becomes another by that. Nothing is charged. */
+  async function attached(source: string, customer: string, attempt: string): Promise<string | Declined | NotSent> {
+    const heard = await line.ask((stripe) =>
+      stripe.paymentMethods.attach(source, { customer }, { idempotencyKey: `${attempt}:attach` }),
+    )
+    if (heard.outcome === 'heard') return heard.value.id
+    return heard.outcome === 'refused' ? declineOf(heard) : { outcome: 'not_sent', reason: heard.reason }
+  }
+
   /** After a refusal: what has moved on meanwhile refuses, and its state is the answer. */
   async function settled(id: string, heard: Heard<Stripe.Invoice>, done: Issued['outcome']): Promise<InvoiceAnswer> {
     if (heard.outcome === 'heard') return stateOf(heard.value)
@@ -163,11 +178,13 @@ export function stripeInvoices(options: StripeOptions): StripeInvoices {
         : stillUnknown(heard)
     },
 
-    async pay({ id, source, attempt }) {
+    async pay({ id, source, attempt, customer }) {
+      const method = customer === undefined ? source : await attached(source, customer, attempt)
+      if (typeof method !== 'string') return method
       const heard = await line.ask((stripe) =>
         stripe.invoices.pay(
           id,
-          { payment_method: source, off_session: true, expand: EXPAND },
+          { payment_method: method, off_session: true, expand: EXPAND },
           { idempotencyKey: `${attempt}:pay` },
         ),
       )

@@ -85,6 +85,9 @@ function aboutOf(event: Event): WebhookEvent['about'] {
       return { object: 'payout', reference, id: event.account === undefined ? id : undefined }
     case 'dispute':
       return disputeOf(object, id)
+    case 'invoice':
+      // One that somebody made in Stripe's own dashboard carries no reference of ours.
+      return id === undefined || reference === undefined ? { object: 'other' } : { object: 'invoice', id }
     default:
       return { object: 'other' }
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isTimeZone } from '../../kit/months.ts'
 import { Secret } from '../../kit/secret.ts'
 
 /** A variable's text as something else. `undefined` from `read` is a «no», explained by the sentence after «must be». */
@@ -75,8 +76,19 @@ export const jwtAlgorithm = parsed('HS256; for any other algorithm set JWT_JWKS_
   value === 'HS256' ? value : undefined,
 )
 
-export const currency = parsed('a currency code of three letters such as USD', (value) =>
-  /^[a-z]{3}$/i.test(value) ? value.toUpperCase() : undefined,
+const BILLED = ['USD', 'EUR', 'INR', 'NGN', 'JPY', 'KWD'] as const
+
+/** Upper or lower case. */
+export const currency = parsed('USD, EUR, INR, NGN, JPY or KWD', (value) =>
+  BILLED.find((code) => code === value.toUpperCase()),
+)
+
+export const country = parsed('a country code of two letters such as DE', (value) =>
+  /^[a-z]{2}$/i.test(value) ? value.toUpperCase() : undefined,
+)
+
+export const timeZone = parsed('an IANA time zone such as Asia/Kolkata', (value) =>
+  isTimeZone(value) ? value : undefined,
 )
 
 const isUrl = (value: string, schemes: readonly string[]): boolean =>

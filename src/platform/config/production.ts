@@ -34,6 +34,8 @@ export function productionProblems(given: Record<string, string>): string[] {
     const previous = given[`${name}_PREVIOUS`]?.split(',') ?? []
     for (const old of previous) problems.push(problemOfSecret(`${name}_PREVIOUS`, old.trim(), least))
   }
+  if (given.SMTP_URL !== undefined && given.PUBLIC_URL === undefined)
+    problems.push('PUBLIC_URL is required in production with SMTP_URL: links in letters begin with it')
   if (given.MOCK_API_BASE !== undefined)
     problems.push('MOCK_API_BASE is refused in production: the mock gateway moves no money. Leave it out')
   if (/^(true|1|yes|on)$/i.test(given.SANDBOX ?? ''))

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  country,
   currency,
   flag,
   httpUrl,
@@ -12,6 +13,7 @@ import {
   secrets,
   secretUrl,
   text,
+  timeZone,
 } from './parse.ts'
 import { redisUrl } from './redis-url.ts'
 
@@ -98,6 +100,8 @@ export const variables = z.object({
   WEBHOOK_ALLOWED_IPS: list.default([]),
 
   DEFAULT_CURRENCY: currency.default('USD'),
+  ISSUER_TIME_ZONE: timeZone.default('UTC'),
+  ISSUER_COUNTRY: country.optional(),
   WALLET_CURRENCY: oneOf('INR', 'USD', 'EUR', 'NGN', 'JPY', 'KWD').default('INR'),
   INVOICE_DUE_DAYS: integer(0, 365).default(30),
   INVOICE_PREFIX: text.default('INV'),
@@ -106,6 +110,10 @@ export const variables = z.object({
   COMPANY_ADDRESS: text.optional(),
   COMPANY_EMAIL: text.optional(),
   COMPANY_PHONE: text.optional(),
+  SMTP_URL: secretUrl('smtp', 'smtps').optional(),
+  PUBLIC_URL: httpUrl.optional(),
+  INVOICE_FONT: text.optional(),
+  INVOICE_FONT_BOLD: text.optional(),
 })
 
 export type Variables = z.output<typeof variables>

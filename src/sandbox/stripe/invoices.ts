@@ -389,7 +389,8 @@ export function invoiceRoutes(app: Hono, world: World): void {
     }
     const done = invoices.put({
       ...invoice,
-      amount_paid: invoice.amount_due,
+      // What was really taken: a mood may have taken another amount.
+      amount_paid: world.intents.get(intent ?? '')?.amount_received ?? invoice.amount_due,
       amount_remaining: 0,
       attempted: true,
       attempt_count: invoice.attempt_count + (intent === null ? 0 : 1),

@@ -1,0 +1,48 @@
+import type { InvoiceFace } from '../../src/domain/billing/face.ts'
+
+/** An invoice that has everything that an invoice can have. Days are days in Berlin. */
+export const face = (about: Partial<InvoiceFace> = {}): InvoiceFace => ({
+  type: 'invoice',
+  number: 'AH-2026-10-000001-20261101',
+  credits: null,
+  status: 'open',
+  overdue: false,
+  currency: 'USD',
+  month: '2026-10',
+  description: null,
+  issuedAt: new Date('2026-10-31T23:30:00Z'),
+  dueAt: new Date('2026-11-30T23:00:00Z'),
+  paidAt: null,
+  lines: [
+    { description: 'Pro plan, October 2026', quantity: '1', unitPrice: '29.99', amount: 2_999n },
+    { description: 'API calls beyond 50,000', quantity: '12500', unitPrice: '0.0015', amount: 1_875n },
+    { description: 'Late usage of September 2026', quantity: '-150', unitPrice: null, amount: -23n },
+  ],
+  subtotal: 4_851n,
+  discount: 485n,
+  tax: 830n,
+  taxName: 'VAT',
+  taxPercent: '19.000',
+  taxInclusive: false,
+  reverseCharge: false,
+  total: 5_196n,
+  brought: 0n,
+  carried: 0n,
+  paid: 0n,
+  credited: 0n,
+  refunded: 0n,
+  due: 5_196n,
+  customer: {
+    name: 'Ada Example & Söhne <GmbH>',
+    address: '1 Long Street\n10115 Berlin\nGermany',
+    taxId: 'DE123456789',
+  },
+  seller: {
+    name: 'AgentHub',
+    address: '123 Business St, City, State 12345',
+    email: 'billing@agenthub.example',
+    phone: '+1-555-123-4567',
+  },
+  timeZone: 'Europe/Berlin',
+  ...about,
+})
