@@ -56,8 +56,9 @@ function connected(topology: RedisTopology, manner: Manner): RedisClient {
         ...given('sentinelPassword', topology.sentinelPassword),
         ...(topology.tls ? { sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
         sentinelRetryStrategy: patiently,
-        // A master that is cut off says nothing: only the sentinels can tell that it is none any more.
-        failoverDetector: true,
+        // Its news of a new master would end a connection that is just being made, and with it the client for good. A master
+        // that falls silent is left after the time above, and one that became a replica says so.
+        failoverDetector: false,
       })
     case 'cluster':
       return new Cluster(
