@@ -163,7 +163,7 @@ export class Migration20261121000002_payments extends Migration {
         payment_id uuid not null references payment,
         status text not null check (status in ('needs_response', 'under_review', 'won', 'lost')),
         currency text not null,
-        amount bigint not null check (amount > 0),
+        amount bigint not null check (amount >= 0),
         taken bigint not null check (taken between 0 and amount), -- from the wallet; the rest is our loss for now
         opened_at timestamptz not null,
         closed_at timestamptz,

@@ -27,10 +27,11 @@ async function heardOfDisputes(): Promise<number> {
 }
 
 /** The mock gateway tells of a dispute; resolves when its webhook was worked on. */
-async function disputed(deposit: string, status: Status, amount?: number): Promise<void> {
+async function disputed(deposit: string, status: Status, amount?: number, currency?: Asset): Promise<void> {
   const before = await heardOfDisputes()
   const { gateway_transaction_id: charge } = await wallets.transaction(deposit)
-  expect(await wallets.mock.dispute(charge, status, amount)).toMatchObject({ status: 201 })
+  const about = { ...(amount === undefined ? {} : { amount }), ...(currency === undefined ? {} : { currency }) }
+  expect(await wallets.mock.dispute(charge, status, about)).toMatchObject({ status: 201 })
   await expect.poll(heardOfDisputes, { timeout: 15_000, interval: 30 }).toBe(before + 1)
 }
 
@@ -160,6 +161,34 @@ describe('a dispute', () => {
     await becomes(wallets, withdrawal.transaction_id, 'COMPLETED')
     expect(await purse(wallets, user)).toEqual({ balance: '0.00', locked: '0.00', available: '0.00' })
     expect((await ours('losses')) - losses).toBe(-7_000)
+  })
+
+  test('in another currency takes nothing from the wallet and is our loss; nothing is refunded while it is open', async () => {
+    const { user, deposit } = await depositor()
+    const losses = await ours('losses', 'USD')
+    await disputed(deposit, 'needs_response', 150, 'USD')
+    expect((await purse(wallets, user)).balance).toBe('100.00')
+    expect((await ours('losses', 'USD')) - losses).toBe(-150)
+    expect((await refund(wallets, deposit, { amount: 1 })).status).toBeGreaterThanOrEqual(400)
+    await disputed(deposit, 'won')
+    expect((await ours('losses', 'USD')) - losses).toBe(0)
+    expect((await refund(wallets, deposit)).body).toMatchObject({ amount: '100.00' })
+
+    const { deposit: second } = await depositor()
+    await disputed(second, 'lost', 150, 'USD')
+    expect((await ours('losses', 'USD')) - losses).toBe(-150)
+    expect(await ours('dispute', 'USD')).toBe(0)
+    expect((await refund(wallets, second, { amount: 1 })).status).toBeGreaterThanOrEqual(400)
+  })
+
+  test('about nothing at all is opened and ended, and moves nothing', async () => {
+    for (const end of ['won', 'lost'] as const) {
+      const { user, deposit } = await depositor()
+      await disputed(deposit, 'needs_response', 0)
+      await disputed(deposit, end)
+      expect((await purse(wallets, user)).balance).toBe('100.00')
+      expect(await disputesOf(deposit)).toEqual([{ status: end, amount: 0, taken: 0 }])
+    }
   })
 
   test('at each other gateway is heard of by its own webhooks', async () => {

@@ -115,7 +115,7 @@ const steps = {
     if (deposit === undefined) return
     const status = pick(['needs_response', 'under_review', 'won', 'lost'] as const)
     const amount = deposit.dispute?.amount ?? between(1, Math.ceil(deposit.amount * 1.2))
-    await wallets.mock.dispute(deposit.chargeId ?? '', status, amount)
+    await wallets.mock.dispute(deposit.chargeId ?? '', status, { amount })
     await wallets.mock.release()
     await wallets.bursar.quiet()
     user.disputed(deposit, status, amount)

@@ -228,6 +228,28 @@ describe('a withdrawal', () => {
     expect(await purse(wallets, user)).toEqual({ balance: '900.00', locked: '0.00', available: '900.00' })
   })
 
+  test('of which more left than was asked, and all of it came back later, gives the user what they gave and us the rest', async () => {
+    const { user, payment_method_id } = await payee('mock', 'mock_payout_wrong_amount_returned')
+    const { body } = await withdraw(wallets, user, { amount: 100, payment_method_id })
+    expect(body.status).toBe('REVIEW')
+    const path = `/api/v1/payments/transactions/${body.transaction_id}/decision`
+    const decision = { decision: 'accept', note: 'One paisa more left' }
+    const decided = await wallets.bursar.do('POST', path, decision, { as: 'olga', roles: ['operator'] })
+    expect(decided.body).toMatchObject({ status: 'COMPLETED' })
+    expect(await wallets.transaction(body.transaction_id)).toMatchObject({ amount: '100.00' })
+    await wallets.mock.pass(86_400)
+    await becomes(wallets, body.transaction_id, 'RETURNED')
+    expect(await purse(wallets, user)).toEqual({ balance: '1000.00', locked: '0.00', available: '1000.00' })
+    const { rows } = await wallets.bursar.pool.query(
+      `select movement, sum(amount)::int as amount from transfer
+       where movement in ('mismatch.cover', 'mismatch.recover') group by 1 order by 1`,
+    )
+    expect(rows.find(({ movement }) => movement === 'mismatch.recover')).toEqual({
+      movement: 'mismatch.recover',
+      amount: 1,
+    })
+  })
+
   test('repeated with its Idempotency-Key is one withdrawal, and another under its key is refused', async () => {
     const { user, payment_method_id } = await payee('mock')
     const headers = { 'Idempotency-Key': 'withdraw-once' }

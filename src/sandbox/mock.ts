@@ -43,7 +43,7 @@ import type { Store } from './store.ts'
  *   GET  /pay/{payment_id}             the page on which the customer approves or fails, then returned to `return_url` with
  *                                      payment_id, reference and mock_signature = hex HMAC-SHA256(key, "reference|payment_id")
  *   POST /_customer/{payment_id} {"does": "approve"|"fail"}
- *   POST /_disputes {"charge_id", "amount"?, "status"?: "needs_response"|"under_review"|"won"|"lost"}
+ *   POST /_disputes {"charge_id", "amount"?, "currency"?, "status"?: "needs_response"|"under_review"|"won"|"lost"}
  *   GET  /_done                        {"charges", "refunds", "payouts"} by reference; `times` is how often money moved for it
  *   GET  /_calls, POST /_moods, PUT /_webhooks, POST /_time: see calls.ts, moods.ts, deliveries.ts, elapsed.ts
  */
@@ -79,7 +79,8 @@ const PayoutBody = z.object({
 const Customer = z.object({ does: z.enum(['approve', 'fail']) })
 const DisputeBody = z.object({
   charge_id: z.string(),
-  amount: Amount.optional(),
+  amount: z.int().min(0).optional(),
+  currency: Currency.optional(),
   status: z.enum(['needs_response', 'under_review', 'won', 'lost']).default('needs_response'),
 })
 const Period = z.object({
@@ -120,7 +121,7 @@ export function mockSandbox(options: {
       id: known?.id ?? bank.nextDisputeId(),
       chargeId: charge.id,
       amount: body.data.amount ?? known?.amount ?? charge.amount,
-      currency: charge.currency,
+      currency: body.data.currency ?? known?.currency ?? charge.currency,
       status: body.data.status,
     }
     return c.json(disputeOut(bank.putDispute(dispute)), 201)

@@ -73,8 +73,12 @@ export class GatewayStage {
     return this.ask('POST', '/_checkout', { order_id: orderId, ...by })
   }
 
-  dispute(chargeId: string, status: 'needs_response' | 'under_review' | 'won' | 'lost', amount?: number) {
-    return this.ask('POST', '/_disputes', { charge_id: chargeId, status, ...(amount === undefined ? {} : { amount }) })
+  dispute(
+    chargeId: string,
+    status: 'needs_response' | 'under_review' | 'won' | 'lost',
+    about: { readonly amount?: number; readonly currency?: string } = {},
+  ) {
+    return this.ask('POST', '/_disputes', { charge_id: chargeId, status, ...about })
   }
 
   /** Time as the stand-in counts it: what waits at a bank goes on. */

@@ -68,6 +68,7 @@ export const movements = {
   'suspense.return': { debit: 'suspense', credit: 'gateway' },
   'suspense.reverse': { debit: 'gateway', credit: 'suspense' },
   'mismatch.cover': { debit: 'losses', credit: 'gateway' },
+  'mismatch.recover': { debit: 'gateway', credit: 'losses' },
   'dispute.open': { debit: 'wallet', credit: 'dispute' },
   'dispute.advance': { debit: 'losses', credit: 'dispute' },
   'dispute.lose': { debit: 'dispute', credit: 'gateway' },

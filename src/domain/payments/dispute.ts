@@ -68,23 +68,28 @@ export async function settleDispute(desk: Desk, about: Disputed, news: DisputeNe
 const wasCredited = ({ payment, attempt }: Disputed): boolean =>
   payment.status === 'completed' && attempt.status === 'succeeded'
 
+/** How much of a deposit a dispute keeps from being refunded: all of it where the currency is another. */
+const argued = (deposit: Payment, dispute: Pick<Dispute, 'amount' | 'currency'>): bigint =>
+  dispute.currency === deposit.currency ? dispute.amount : deposit.amount
+
 async function open(desk: Desk, about: Disputed, news: DisputeNews): Promise<Dispute> {
   const { payment: deposit } = about
   const books = await desk.books([deposit.accountId])
   const wallet = books.account(deposit.accountId)
-  const there = wasCredited(about) ? refundable(deposit) : 0n
+  // In another currency nobody can say which part of the deposit is meant: nothing is taken, and nothing of it is refunded.
+  const there = wasCredited(about) && news.currency === deposit.currency ? refundable(deposit) : 0n
   const taken = smallest(news.amount, there, wallet.available < 0n ? 0n : wallet.available)
   const operationId = desk.operation.id
-  const argued = platformAccount('dispute', news.currency)
-  if (taken > 0n) books.post('dispute.open', { debit: wallet, credit: argued, amount: amount(taken), operationId })
+  const inDispute = platformAccount('dispute', news.currency)
+  if (taken > 0n) books.post('dispute.open', { debit: wallet, credit: inDispute, amount: amount(taken), operationId })
   if (news.amount > taken)
     books.post('dispute.advance', {
       debit: platformAccount('losses', news.currency),
-      credit: argued,
+      credit: inDispute,
       amount: amount(news.amount - taken),
       operationId,
     })
-  if (wasCredited(about)) deposit.disputed += news.amount
+  if (wasCredited(about)) deposit.disputed += argued(deposit, news)
   // Written at once, so that whoever closes it in this transaction has books of its own.
   await books.write(desk.sql)
   return desk.em.create(Dispute, {
@@ -106,12 +111,14 @@ const CLOSING = 10
 async function close(desk: Desk, about: Disputed, dispute: Dispute): Promise<void> {
   const { payment: deposit } = about
   dispute.closedAt = desk.now
-  const argued = platformAccount('dispute', dispute.currency)
+  const inDispute = platformAccount('dispute', dispute.currency)
   const operationId = desk.operation.id
   const books = await desk.books([deposit.accountId])
   if (dispute.status === 'lost') {
+    // A bank may argue about nothing.
+    if (dispute.amount === 0n) return
     books.post('dispute.lose', {
-      debit: argued,
+      debit: inDispute,
       credit: platformAccount('gateway', dispute.currency, dispute.gateway),
       amount: amount(dispute.amount),
       operationId,
@@ -119,10 +126,10 @@ async function close(desk: Desk, about: Disputed, dispute: Dispute): Promise<voi
     })
     return
   }
-  if (wasCredited(about)) deposit.disputed -= dispute.amount
+  if (wasCredited(about)) deposit.disputed -= argued(deposit, dispute)
   if (dispute.taken > 0n)
     books.post('dispute.win', {
-      debit: argued,
+      debit: inDispute,
       credit: books.account(deposit.accountId),
       amount: amount(dispute.taken),
       operationId,
@@ -130,7 +137,7 @@ async function close(desk: Desk, about: Disputed, dispute: Dispute): Promise<voi
     })
   if (dispute.amount > dispute.taken)
     books.post('dispute.recover', {
-      debit: argued,
+      debit: inDispute,
       credit: platformAccount('losses', dispute.currency),
       amount: amount(dispute.amount - dispute.taken),
       operationId,
@@ -154,16 +161,16 @@ export async function recover(desk: Desk, deposit: Payment, freed: bigint): Prom
   )
   const books = await desk.books([deposit.accountId])
   const wallet = books.account(deposit.accountId)
-  const argued = platformAccount('dispute', deposit.currency)
+  const inDispute = platformAccount('dispute', deposit.currency)
   const operationId = desk.operation.id
   let left = freed
   for (const [nth, dispute] of disputes.entries()) {
     const taken = smallest(dispute.amount - dispute.taken, left, wallet.available < 0n ? 0n : wallet.available)
     if (taken === 0n) continue
     const position = RECOVERING + 2 * nth
-    books.post('dispute.open', { debit: wallet, credit: argued, amount: amount(taken), operationId, position })
+    books.post('dispute.open', { debit: wallet, credit: inDispute, amount: amount(taken), operationId, position })
     books.post('dispute.recover', {
-      debit: argued,
+      debit: inDispute,
       credit: platformAccount('losses', deposit.currency),
       amount: amount(taken),
       operationId,

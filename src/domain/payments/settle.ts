@@ -307,6 +307,7 @@ async function settleReturned(desk: Desk, payment: Payment, attempt: Attempt, ne
   attempt.message = why.message
   if (payment.status !== 'completed') return { is: 'review' }
   await POST_RETURNED[payment.type](desk, payment)
+  await recoverExcess(desk, payment, attempt)
   await giveBackLimit(desk.sql, payment)
   if (payment.type === 'refund') await unrefund(desk, payment)
   moveTo(payment, 'returned', desk.now)
@@ -342,6 +343,23 @@ async function backToWallet(desk: Desk, payment: Payment, movement: 'withdrawal.
   })
   await books.write(desk.sql)
 }
+
+/** A gateway that had moved more than was asked brings that back, too: it was at our cost. */
+async function recoverExcess(desk: Desk, payment: Payment, attempt: Attempt): Promise<void> {
+  const excess = (attempt.moved ?? 0n) - payment.amount
+  if (excess <= 0n || attempt.movedCurrency !== payment.currency) return
+  const books = await desk.books([])
+  books.post('mismatch.recover', {
+    debit: gatewayAccount(payment),
+    credit: platformAccount('losses', payment.currency),
+    amount: amount(excess),
+    operationId: desk.operation.id,
+    position: EXCESS_POSITION,
+  })
+}
+
+/** After what went back to the wallet. */
+const EXCESS_POSITION = 1
 
 /** A refund that came to nothing leaves its deposit as refundable as before. Its amount is in the wallet again, written. */
 async function unrefund(desk: Desk, refund: Payment): Promise<void> {

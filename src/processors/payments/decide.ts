@@ -38,6 +38,8 @@ export const paymentDecide = transact(decidePayment, {
     if (!sameCurrency || input.decision === 'reject')
       throw paymentRefusals.undecidable({ decision: input.decision, type: payment.type })
 
+    // What the customer has got or given; of what left beyond that only the attempt tells.
+    let paid = moved
     const books = await work.books([payment.accountId], payment.holdId ? { holds: [payment.holdId] } : {})
     if (payment.type === 'deposit')
       books.post('suspense.credit', {
@@ -58,6 +60,7 @@ export const paymentDecide = transact(decidePayment, {
       assert(payment.holdId, `Payment ${payment.id} has set nothing aside`)
       const hold = books.placedHold(payment.holdId)
       const covered = amount(smallest(moved, hold.amount))
+      paid = covered
       const movement = payment.type === 'withdrawal' ? 'withdrawal.settle' : 'refund.settle'
       books.capture(hold, { movement, credit: gateway, amount: covered, operationId: operation.id })
       if (moved > covered)
@@ -72,7 +75,7 @@ export const paymentDecide = transact(decidePayment, {
         deposit.refunded += covered - payment.amount
       }
     }
-    payment.amount = moved
+    payment.amount = paid
     moveTo(payment, 'completed', now)
     await auditedDecision(work, payment, input.client?.ip)
     return { success: true as const, transaction_id: transactionId(payment), status: statusOnWire[payment.status] }

@@ -33,6 +33,11 @@ export const destinations: ReadonlyMap<string, Fate<Payout['status']>> = entries
   mock_payout_late_failure: { status: 'pending', later: { status: 'failed', said: 'account_frozen' } },
   mock_payout_returned: { status: 'paid', later: { status: 'returned', said: 'account_closed' } },
   mock_payout_wrong_amount: { status: 'paid', wrongAmount: true },
+  mock_payout_wrong_amount_returned: {
+    status: 'paid',
+    wrongAmount: true,
+    later: { status: 'returned', said: 'account_closed' },
+  },
 })
 
 /** What the codes say to a reader. */
