@@ -62,6 +62,9 @@ const LONGEST_WAIT_MS = 10_000
 /** How often time is helped along: a look-up may bring a refund, which is looked up, which brings the end. */
 const ROUNDS_OF_TIME = 12
 
+/** What the clock asks for, as soon as time is helped along. */
+const UPKEEP = ['payment.follow', 'webhook.unpark', 'invoice.overdue', 'invoice.dun', 'invoice.follow'] as const
+
 /** A deployment, a load and faults; then quiet, and the audit. */
 export async function campaign(options: CampaignOptions): Promise<CampaignReport> {
   const startedAt = performance.now()
@@ -98,7 +101,7 @@ class Campaign {
     this.#deployment = deployment
     this.#options = options
     this.#dice = new Dice(options.seed)
-    this.#loads = makeLoads(deployment.sandbox)
+    this.#loads = makeLoads(deployment)
   }
 
   async run(startedAt: number): Promise<CampaignReport> {
@@ -210,7 +213,7 @@ class Campaign {
     for (let round = 0; round < ROUNDS_OF_TIME; round++) {
       const open = await Promise.all(this.#loads.map((load) => load.passTime?.({ pool, sandbox }) ?? 0))
       if (round > 0 && open.every((count) => count === 0)) return
-      await askForUpkeep(this.#deployment, ['payment.follow', 'webhook.unpark'])
+      await askForUpkeep(this.#deployment, UPKEEP)
       await untilQuiet(this.#deployment, operator)
     }
   }

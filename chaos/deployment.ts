@@ -11,6 +11,7 @@ import { freePort, RedisServer } from '../test/support/redis.ts'
 import { RedisCluster } from '../test/support/redis-cluster.ts'
 import { askGateway, type GatewayName, gateways } from './gateways.ts'
 import { Link } from './link.ts'
+import { holdMonthBack } from './loads/billing-world.ts'
 import { Role } from './role.ts'
 
 /** Where the queue lives. */
@@ -122,6 +123,7 @@ export class ChaosDeployment {
     const deployment = new ChaosDeployment({ backend, postgres, redis, cluster, sandbox })
     try {
       await migrate(deployment.databaseUrl, { queue: backend === 'postgres' })
+      await holdMonthBack(deployment.pool)
       for (const name of roleNames) await deployment.#prepare(name)
       await deployment.#subscribe()
       await Promise.all([...deployment.roles.values()].map((role) => role.start()))

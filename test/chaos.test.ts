@@ -5,6 +5,7 @@ import { Client } from '../chaos/client.ts'
 import { type Backend, backends, GATEWAY_KEYS } from '../chaos/deployment.ts'
 import type { Finding } from '../chaos/finding.ts'
 import { askGateway, gateways } from '../chaos/gateways.ts'
+import { Billing } from '../chaos/loads/billing.ts'
 import { Tokens } from '../chaos/loads/tokens.ts'
 import { Wallets } from '../chaos/loads/wallets.ts'
 import { Misuse, readOptions } from '../chaos/options.ts'
@@ -49,6 +50,7 @@ describe.concurrent('A short chaos run', () => {
           expect(succeeded).toBeGreaterThan(10)
         }
         expect(report.figures.webhookEvents).toBeGreaterThan(10)
+        expect(report.figures.monthsBilled).toBeGreaterThan(10)
         expect(told.at(-1)).toContain(`${FAULTS}/${FAULTS} faults`)
       },
     )
@@ -294,6 +296,106 @@ describe('The audit', { timeout: 90_000 }, () => {
       expect(await found()).toEqual([
         expect.stringMatching(/^outside: charge of payment nobody’s .*: mock says 500 INR/),
       ])
+    })
+  })
+
+  describe('of billing', () => {
+    let records: Records
+    let billing: Billing
+    beforeAll(async () => {
+      records = new Records()
+      const client = new Client({ doors: [bursar.door.url], records, dice: new Dice(3) })
+      billing = new Billing({ pool: bursar.pool, sandbox })
+      await billing.setUp(client)
+      for (let n = 0; n < 150; n++) await billing.step(client)
+      await bursar.quiet()
+      for (let open = 1; open > 0; ) {
+        open = await billing.passTime({ pool: bursar.pool })
+        await askForUpkeep(audited(), ['invoice.overdue', 'invoice.dun', 'invoice.follow', 'webhook.unpark'])
+        await bursar.quiet()
+      }
+    })
+    const found = async () =>
+      (await billing.audit({ pool: bursar.pool, told: records.all, sandbox })).findings.map(
+        ({ sort, says }) => `${sort}: ${says}`,
+      )
+
+    test('finds nothing where nothing is wrong, and has had something of everything', async () => {
+      expect(await found()).toEqual([])
+      const { figures } = await billing.audit({ pool: bursar.pool, told: records.all, sandbox })
+      for (const figure of ['usageEvents', 'monthsBilled', 'billedByRuns', 'invoicesByHand', 'invoicesPaid'])
+        expect(figures[figure], figure).toBeGreaterThan(5)
+    })
+
+    const event = `(select ctid from usage_event where event_id like 'evt_%' order by event_id limit 1)`
+    const month = `(select id from invoice where origin = 'usage' and status <> 'void' order by id limit 1)`
+    const paid = `(select id from invoice_payment where status = 'succeeded' order by id limit 1)`
+    test.each([
+      [
+        'an event that was counted otherwise than it was told',
+        `update usage_event set quantity = quantity + 1 where ctid = ${event}`,
+        `update usage_event set quantity = quantity - 1 where ctid = ${event}`,
+        /^told: Event .* is kept as/,
+      ],
+      [
+        'usage that its invoice has not billed',
+        `update usage_event set quantity = quantity + 1000000 where event_id like 'seeded%' and metric = 'api_calls'`,
+        `update usage_event set quantity = quantity - 1000000 where event_id like 'seeded%' and metric = 'api_calls'`,
+        /^lost: Invoice .* asks .* by what was used it is/,
+      ],
+      [
+        'a gap between numbers',
+        'update invoice set sequence = sequence + 100000 where sequence = 3',
+        'update invoice set sequence = sequence - 100000 where sequence = 100003',
+        /^lost: Of the numbers of invoices the 3/,
+      ],
+      [
+        'a total that is not that of its lines',
+        `update invoice set total = total + 1, tax = tax + 1 where id = ${month}`,
+        `update invoice set total = total - 1, tax = tax - 1 where id = ${month}`,
+        /^books: invoice .* reckoned again it is/,
+      ],
+      [
+        'money that Stripe has not taken',
+        `update invoice_payment set moved = moved + 1 where id = ${paid}`,
+        `update invoice_payment set moved = moved - 1 where id = ${paid}`,
+        /^outside: Payment .*: Stripe says/,
+      ],
+      [
+        'a payment whose outcome nobody knows',
+        `update invoice_payment set status = 'unknown', code = 'was here' where id = ${paid}`,
+        `update invoice_payment set status = 'succeeded', code = null where code = 'was here'`,
+        /^open: Payment .* is unknown/,
+      ],
+      [
+        'a run that is left half',
+        `update run set status = 'running', done = done - 1 where period = (select min(period) from run)`,
+        `update run set status = 'closed', done = done + 1 where period = (select min(period) from run)`,
+        /^open: The run of .* is running/,
+      ],
+      [
+        'a customer who carries what no invoice left',
+        `update billing_customer set brought = brought + 5 where id = 'bill_03'`,
+        `update billing_customer set brought = brought - 5 where id = 'bill_03'`,
+        /^books: bill_03 still owes/,
+      ],
+      [
+        'an invoice that is not posted',
+        `update transfer set amount = amount + 1 where id = (select id from transfer where movement = 'invoice.issue' order by id limit 1)`,
+        `update transfer set amount = amount - 1 where id = (select id from transfer where movement = 'invoice.issue' order by id limit 1)`,
+        /^books: receivable has/,
+      ],
+      [
+        'an invoice that was changed after it was printed',
+        `update invoice set due_at = due_at + interval '1 second' where type = 'invoice'`,
+        `update invoice set due_at = due_at - interval '1 second' where type = 'invoice'`,
+        /^told: Invoice .* was printed as/,
+      ],
+    ])('finds %s', async (_name, wrong, right, says) => {
+      await tamper(wrong)
+      expect((await found()).join('\n')).toMatch(new RegExp(says.source, 'm'))
+      await tamper(right)
+      expect(await found()).toEqual([])
     })
   })
 
