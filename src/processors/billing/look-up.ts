@@ -1,7 +1,16 @@
 import { closeCopy, copyOf, copyReference } from '../../domain/billing/copy.ts'
-import { countLook, movePayment, openPayment, sourcePlace } from '../../domain/billing/payment.ts'
+import { collectionFailed } from '../../domain/billing/dunning.ts'
+import {
+  countLook,
+  type InvoicePayment,
+  movePayment,
+  openPayment,
+  type PaymentNews,
+  sourcePlace,
+} from '../../domain/billing/payment.ts'
+import type { InvoiceView } from '../../domain/billing/reads.ts'
 import type { InvoiceAnswer, InvoiceState } from '../../gateways/stripe/invoices.ts'
-import { lookUpInvoice } from '../../jobs/invoice-payments.ts'
+import { collectInvoice, lookUpInvoice } from '../../jobs/invoice-payments.ts'
 import type { Services } from '../context.ts'
 import { Done, staged } from '../shapes/staged.ts'
 import { type Believing, believePaid } from './believe.ts'
@@ -91,18 +100,25 @@ export async function finishInvoiceLookUp(
     case 'uncollectible':
       if ((await copyOf(sql, asked.invoiceId)).id === asked.id) await closeCopy(sql, asked.invoiceId)
       if (payment !== undefined && payment.status !== 'created')
-        await movePayment(work, payment, {
+        await failed(work, held.invoice, payment, {
           status: 'declined',
           code: state.outcome,
           message: 'Stripe has called it off',
+          hard: false,
         })
       return state.outcome
     case 'declined':
-      if (isSame) await movePayment(work, payment, { status: 'declined', code: state.code, message: state.message })
+      if (isSame) await failed(work, held.invoice, payment, { ...state, status: 'declined' })
       return 'declined'
     case 'not_sent':
       // Only from a question so old that nobody can have heard of it.
-      if (isSame) await movePayment(work, payment, { status: 'not_sent', code: 'not_sent', message: state.reason })
+      if (isSame)
+        await failed(work, held.invoice, payment, {
+          status: 'not_sent',
+          code: 'not_sent',
+          message: state.reason,
+          hard: false,
+        })
       return 'not_sent'
     case 'open':
       // Lost no more: a bank is at it.
@@ -113,6 +129,22 @@ export async function finishInvoiceLookUp(
       else if (payment?.status === 'pending') await stillPending(work, payment)
       return state.outcome
   }
+}
+
+/** Nothing was charged. Where it was dunning that asked, dunning hears of it as if the answer had not been lost. */
+async function failed(
+  work: Believing,
+  invoice: InvoiceView,
+  payment: InvoicePayment,
+  why: Pick<PaymentNews, 'status'> & { readonly code: string; readonly message: string; readonly hard: boolean },
+): Promise<void> {
+  const { status, code, message, hard } = why
+  await movePayment(work, payment, { status, code, message })
+  const collected = await work.sql.query('select from operation where id = $1 and kind = $2', [
+    payment.operationId,
+    collectInvoice.name,
+  ])
+  if (collected.length > 0) await collectionFailed(work, invoice, { hard, message: `${code}: ${message}` })
 }
 
 export const invoiceLookUp = staged(lookUpInvoice, {
