@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { newId } from '../src/kit/ids.ts'
+import { firstIdAt, newId } from '../src/kit/ids.ts'
 import { processors } from '../src/processors/index.ts'
 import { Workshop } from './support/workshop.ts'
 
@@ -28,4 +28,39 @@ test('What one run of pruning may not forget, the next one does, at once: a busy
   expect(result).toMatchObject({ keys: 100_000 })
   expect(next).toHaveLength(1)
   expect(await prune(next[0] ?? '')).toMatchObject({ result: { keys: 1 }, next: [] })
+})
+
+test('Verdicts on payments are kept for as long as banks let customers argue; what a person has looked at stays', async () => {
+  const { pool } = workshop
+  const DAY_MS = 86_400_000
+  let made = 0
+  const verdict = async (days: number, decision: string): Promise<string> => {
+    const id = firstIdAt(new Date(Date.now() - days * DAY_MS - made++))
+    const reviewed = decision === 'approved' || decision === 'rejected'
+    await pool.query(
+      `insert into fraud_decision (id, operation_id, user_id, type, currency, amount, method, hour, indicators, score,
+         reasons, decision, decided_at, reviewed_by, reviewed_at, passes_until)
+       values ($1, $1, 'carla', 'deposit', 'INR', 100, 'card', 3, '{}', 0, '[]', $2, now(), $3, $4, $5)`,
+      [
+        id,
+        decision,
+        reviewed ? 'olga' : null,
+        reviewed ? new Date() : null,
+        decision === 'approved' ? new Date() : null,
+      ],
+    )
+    return id
+  }
+  const forgotten = [await verdict(401, 'allow'), await verdict(500, 'observed')]
+  const kept = [
+    await verdict(399, 'allow'),
+    await verdict(500, 'review'),
+    await verdict(500, 'approved'),
+    await verdict(500, 'rejected'),
+  ]
+  const id = await workshop.submit('operation.prune', { period: new Date().toISOString() })
+  await workshop.run('operation.prune', [id], processors['operation.prune'])
+  expect((await workshop.operation(id)).result).toMatchObject({ decisions: forgotten.length })
+  const { rows } = await pool.query('select id from fraud_decision order by id')
+  expect(rows.map((row) => row.id)).toEqual(kept.toSorted())
 })

@@ -34,10 +34,10 @@ export const sealLedger = kind({
 
 export const pruneOperations = kind({
   name: 'operation.prune',
-  doc: 'Forgets idempotency keys, finished operations and used allowances whose retention is over. Transfers are never forgotten.',
+  doc: 'Forgets idempotency keys, finished operations, used allowances and unremarkable verdicts on payments whose retention is over. Transfers are never forgotten.',
   queue: 'ledger',
   input: scheduledInput,
-  result: z.object({ operations: z.int(), keys: z.int(), periods: z.int(), allowances: z.int() }),
+  result: z.object({ operations: z.int(), keys: z.int(), periods: z.int(), allowances: z.int(), decisions: z.int() }),
   retry: LEDGER_RETRY,
   batch: 1,
 })

@@ -10,6 +10,9 @@ const KEY_DAYS = 31
 /** Two whole months behind the present one. */
 const ALLOWANCE_DAYS = 62
 
+/** Banks let customers dispute a payment for up to thirteen months: what it looked like is kept as long. */
+const DECISION_DAYS = 400
+
 /** Rows of each table in one run, so that no transaction grows without bound; what is left is the next run's, at once. */
 const MAX_ROWS = 100_000
 
@@ -41,13 +44,22 @@ export const operationPrune = transact(pruneOperations, {
     const allowances = await sql.query(`delete from voice_allowance where period < $1 returning 1`, [
       before(ALLOWANCE_DAYS).toISOString().slice(0, 7),
     ])
+    // What a person has looked at stays.
+    const decisions = await sql.query(
+      `delete from fraud_decision where id in (
+         select id from fraud_decision where id < $1 and decision in ('allow', 'observed') order by id limit ${MAX_ROWS}
+       ) returning 1`,
+      [firstIdAt(before(DECISION_DAYS))],
+    )
     // A day at full load leaves more than one run may forget.
-    if (Math.max(keys.length, operations.length) === MAX_ROWS) followUp({ kind: 'operation.prune', input })
+    if (Math.max(keys.length, operations.length, decisions.length) === MAX_ROWS)
+      followUp({ kind: 'operation.prune', input })
     return {
       operations: operations.length,
       keys: keys.length,
       periods: periods.length,
       allowances: allowances.length,
+      decisions: decisions.length,
     }
   },
 })
