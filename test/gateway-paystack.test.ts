@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { inspect } from 'node:util'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { paystackGateway } from '../src/gateways/paystack/gateway.ts'
 import { readPaystackWebhook } from '../src/gateways/paystack/webhook.ts'
 import type { ChargeRequest, Gateway, Listed, PayoutRequest, RefundRequest } from '../src/gateways/port.ts'
@@ -272,6 +272,15 @@ describe('refunds', () => {
     expect(await gateway.refund(refund)).toMatchObject({ outcome: 'unknown' })
     await paystack.mood({ on: 'GET /transaction/verify', does: 'limit' })
     expect(await gateway.refund(refund)).toMatchObject({ outcome: 'unknown' })
+    expect(await timesOf('refunds', refund.reference)).toBe(0)
+  })
+
+  test('are not asked for by a worker that was stopped for a while: another one may have done it', async () => {
+    const refund = refundOf(await charged(), 50)
+    let now = performance.now()
+    const stopped = vi.spyOn(performance, 'now').mockImplementation(() => (now += 5_000))
+    expect(await gateway.refund(refund)).toMatchObject({ outcome: 'unknown' })
+    stopped.mockRestore()
     expect(await timesOf('refunds', refund.reference)).toBe(0)
   })
 

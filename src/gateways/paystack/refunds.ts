@@ -16,15 +16,22 @@ type Refund = z.infer<typeof Refund>
 /** Refunds of one transaction that are read: more than a customer was ever given. */
 const MAX_REFUNDS = 100
 
+/** How long a list of refunds is acted on: less than the time after which a job is given to somebody else. */
+const FRESH_MS = 4_000
+
 /**
  * Paystack has neither key nor reference for refunds. Ours travels as the merchant's note, and before a refund is asked for,
  * those of the transaction are listed: one that carries our note already is the answer. Two askers at once would both find
- * nothing, so whoever asks holds the refund's row, as for every other call that moves money.
+ * nothing: a worker that was stopped in between, and the one that took its job over. So a list that is no longer fresh is
+ * not acted on; a job is taken over only after that.
  */
 export async function refund(client: Client, request: RefundRequest): Promise<RefundAnswer> {
+  const listedAt = performance.now()
   const known = await lookUpRefund(client, request)
   // Also when the list cannot be had: until it is known whether this was asked for before, it is not asked for again.
   if (known.outcome !== 'absent') return known
+  if (performance.now() - listedAt > FRESH_MS)
+    return { outcome: 'unknown', reason: 'The list of refunds took so long that somebody else may have asked since' }
 
   const reply = await client.ask('POST', '/refund', {
     transaction: request.chargeId,
