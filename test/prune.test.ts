@@ -33,9 +33,10 @@ test('What one run of pruning may not forget, the next one does, at once: a busy
 test('Verdicts on payments are kept for as long as banks let customers argue; what a person has looked at stays', async () => {
   const { pool } = workshop
   const DAY_MS = 86_400_000
+  const now = Date.now()
   let made = 0
   const verdict = async (days: number, decision: string): Promise<string> => {
-    const id = firstIdAt(new Date(Date.now() - days * DAY_MS - made++))
+    const id = firstIdAt(new Date(now - days * DAY_MS - made++))
     const reviewed = decision === 'approved' || decision === 'rejected'
     await pool.query(
       `insert into fraud_decision (id, operation_id, user_id, type, currency, amount, method, hour, indicators, score,
