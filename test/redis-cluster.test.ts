@@ -1,19 +1,23 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { Deployment, onClusterInstead } from './support/deployment.ts'
+import { manyAtOnce } from './suites/many-at-once.ts'
+import { theRelay } from './suites/relay.ts'
+import { Deployment, useCluster } from './support/deployment.ts'
 import { Load } from './support/load.ts'
 import { RedisCluster } from './support/redis-cluster.ts'
 
 const hasRedis = inject('hasRedis')
 let cluster: RedisCluster
 beforeAll(async () => {
-  if (hasRedis) cluster = await RedisCluster.start()
+  if (!hasRedis) return
+  cluster = await RedisCluster.start()
+  useCluster(cluster)
 })
 afterAll(() => cluster?.stop())
 
-// What the spine promises on one Redis it promises on a cluster: the same suites, word for word.
-onClusterInstead(() => cluster)
-await import('./spine-concurrency.test.ts')
-await import('./relay.test.ts')
+describe.skipIf(!hasRedis)('On a Redis Cluster the spine promises what it does on one Redis, word for word', () => {
+  describe('Many at once', () => manyAtOnce('cluster'))
+  describe('The relay', () => theRelay('cluster'))
+})
 
 describe.skipIf(!hasRedis)('A Redis Cluster', () => {
   let bursar: Deployment

@@ -6,7 +6,7 @@ import { assert } from '../src/kit/assert.ts'
 import { Fault } from '../src/kit/fault.ts'
 import { newCredential, newId } from '../src/kit/ids.ts'
 import { amount } from '../src/kit/money.ts'
-import { refusals } from '../src/kit/refusal.ts'
+import { Refusal } from '../src/kit/refusal.ts'
 import { inTransaction, sqlOf } from '../src/platform/database.ts'
 import { StuckJob } from '../src/processors/run-job.ts'
 import { decide } from '../src/processors/shapes/decide.ts'
@@ -17,7 +17,7 @@ import { tokenDeduct } from '../src/processors/tokens/deduct.ts'
 import { count } from './support/ledger.ts'
 import { Workshop } from './support/workshop.ts'
 
-const no = refusals('shape', { no: { status: 409, error: 'No', says: () => 'Not like this' } }).no
+const no = () => new Refusal({ code: 'shape.no', status: 409, error: 'No', message: 'Not like this' })
 
 const issuance = platformAccount('issuance', 'BUDGET')
 const revenue = platformAccount('revenue', 'BUDGET')

@@ -18,18 +18,16 @@ import type { RedisCluster } from './redis-cluster.ts'
 
 export type Backend = 'postgres' | 'redis' | 'cluster'
 
-let backends: readonly Backend[] = ['postgres', 'redis']
-let givenCluster: (() => RedisCluster) | undefined
+let clusterInUse: RedisCluster | undefined
 
-/** From here on this test file's suites for both backends run on this Redis Cluster, and on nothing else. */
-export function onClusterInstead(cluster: () => RedisCluster): void {
-  backends = ['cluster']
-  givenCluster = cluster
+/** From here on deployments on a cluster are on this one. */
+export function useCluster(cluster: RedisCluster): void {
+  clusterInUse = cluster
 }
 
 /** Runs a suite on both queue backends; those on Redis are skipped where there is no redis-server. */
 export function onBothBackends(title: string, suite: (backend: Backend) => void): void {
-  describe.each<Backend>(backends)(`${title} (queue on %s)`, (backend) => {
+  describe.each<Backend>(['postgres', 'redis'])(`${title} (queue on %s)`, (backend) => {
     if (backend !== 'postgres' && !inject('hasRedis')) {
       describe.skip('redis-server is not installed', () => suite(backend))
       return
@@ -101,7 +99,7 @@ export class Deployment {
   static async start(options: DeploymentOptions = {}): Promise<Deployment> {
     const { database = await freshDatabase() } = options
     const redis = options.backend === 'redis' ? await RedisServer.start() : undefined
-    const cluster = options.backend === 'cluster' ? givenCluster?.() : undefined
+    const cluster = options.backend === 'cluster' ? clusterInUse : undefined
     await cluster?.flush()
     const redisUrl = redis?.url ?? cluster?.url
     const env: Record<string, string> = {
