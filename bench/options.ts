@@ -13,6 +13,8 @@ export interface Options {
   readonly connections: number
   /** Rows of operations and transfers to measure with, in the order in which the tables grow. */
   readonly rows: readonly number[]
+  /** Customers of a month's invoices, 10 events each, in the order in which they grow. */
+  readonly customers: readonly number[]
   readonly backends: readonly Backend[]
   /** A PostgreSQL server in place of one of the benchmark's own. */
   readonly server: string | undefined
@@ -28,6 +30,8 @@ export const HELP = `npm run bench -- [options]
   --connections 256    requests on their way at once
   --rows 0,1000000,10000000
                        rows of operations and transfers to measure with
+  --customers 100000,300000
+                       customers to bill a month to; the promise goes to 1000000
   --backends postgres,redis
                        where the queue is
   --server URL         a PostgreSQL server where databases may be made, in place of one of the benchmark's own
@@ -35,8 +39,8 @@ export const HELP = `npm run bench -- [options]
   --help
 `
 
-const FULL = { seconds: '10', rounds: '3', rows: '0,1000000,10000000' }
-const QUICK = { seconds: '2', rounds: '2', rows: '0,100000' }
+const FULL = { seconds: '10', rounds: '3', rows: '0,1000000,10000000', customers: '100000,300000' }
+const QUICK = { seconds: '2', rounds: '2', rows: '0,100000', customers: '10000,20000' }
 
 /** Reads the command line. Undefined when help was asked for. */
 export function readOptions(words: readonly string[], defaultResults: string): Options | undefined {
@@ -49,6 +53,7 @@ export function readOptions(words: readonly string[], defaultResults: string): O
       rounds: { type: 'string' },
       connections: { type: 'string', default: '256' },
       rows: { type: 'string' },
+      customers: { type: 'string' },
       backends: { type: 'string', default: 'postgres,redis' },
       server: { type: 'string' },
       results: { type: 'string', default: defaultResults },
@@ -63,6 +68,7 @@ export function readOptions(words: readonly string[], defaultResults: string): O
     rounds: figure('rounds', values.rounds ?? defaults.rounds, 1),
     connections: figure('connections', values.connections, 1),
     rows: listed(values.rows ?? defaults.rows).map((text) => figure('rows', text, 0)),
+    customers: listed(values.customers ?? defaults.customers).map((text) => figure('customers', text, 1)),
     backends: listed(values.backends).map(backend),
     server: values.server,
     results: values.results,
