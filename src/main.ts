@@ -59,7 +59,7 @@ async function run(config: Config, roles: ReadonlySet<Role>): Promise<void> {
     if (roles.has('api')) {
       const door = await openDoor(foundation)
       running.unshift(door)
-      if (config.mode === 'development') process.stdout.write(welcome(door.url, config))
+      if (config.mode === 'development') process.stdout.write(welcome(door.url, config, foundation.sandbox?.mailUrl))
     }
     if (!roles.has('api') || config.metrics.port !== undefined) running.push(await openProbe(foundation))
     log.info({ roles: [...roles], queue: foundation.queues.backend }, 'Started')

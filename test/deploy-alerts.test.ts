@@ -125,6 +125,7 @@ test('every alert of the critical ones is there, by the names that people know t
     ...['BursarGatewayFailing', 'BursarDatabaseAway', 'BursarWebhooksForged', 'BursarManyErrors', 'BursarSlow'],
     ...['BursarBooksDoNotBalance', 'BursarOperationsStuck', 'BursarRelayRedispatching', 'BursarWebhooksParked'],
     ...['BursarSuspenseOlderThanADay', 'BursarReconciliationFindings', 'BursarCircuitOpen'],
+    ...['BursarRelayLeavesBehind', 'BursarSchedulesOverdue', 'BursarNobodyWatches'],
   ])
     expect(names).toContain(name)
 })

@@ -1066,6 +1066,28 @@ describe('an invoice', () => {
     expect(await invoices().pay({ id, source: 'pm_card_visa', attempt: newId() })).toMatchObject({ outcome: 'paid' })
   })
 
+  test('that a bank does not pay says why, from its «no» until it is tried again', async () => {
+    const { id, request } = await issued()
+    const lookUp = () => invoices().lookUp({ ...request, id })
+    const failure = async () => {
+      const state = await lookUp()
+      return 'failure' in state ? state.failure : undefined
+    }
+    expect(await failure()).toBeUndefined()
+    await invoices().pay({ id, source: 'pm_usBankAccount_insufficientFunds', attempt: newId() })
+    await expect.poll(failure).toMatchObject({
+      outcome: 'declined',
+      code: 'insufficient_funds',
+      hard: false,
+      id: expect.stringMatching(/^pi_/),
+    })
+    expect(await lookUp()).toMatchObject({ outcome: 'open', paid: 0n, paymentId: undefined })
+    const again = await invoices().pay({ id, source: 'pm_usBankAccount_success', attempt: newId() })
+    expect(again).toMatchObject({ outcome: 'open', failure: undefined })
+    await expect.poll(async () => (await lookUp()).outcome).toBe('paid')
+    expect(await failure()).toBeUndefined()
+  })
+
   test('is paid by the customer on its page', async () => {
     const { url, request } = await issued()
     await fetch(url ?? '', { method: 'POST', body: new URLSearchParams({ does: 'approve' }) })

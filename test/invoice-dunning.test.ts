@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { InvoiceState } from '../src/gateways/stripe/invoices.ts'
 import { Invoices } from './support/invoices.ts'
 
 let invoices: Invoices
@@ -110,5 +111,65 @@ describe('A bank that takes its days', () => {
     await invoices.wallets.pass(6 * DAY)
     await invoices.follow()
     await expect.poll(async () => (await invoices.details(id)).status).toBe('paid')
+  })
+
+  test.each(['send', 'drop'] as const)('and says no leaves the invoice to another card: webhooks %s', async (mode) => {
+    const user = await invoices.customer()
+    const { invoice_id: id } = await invoices.invoice(user)
+    await invoices.stripe.webhooks({ mode })
+    await invoices.pay(id, 'pm_usBankAccount_insufficientFunds')
+    expect((await invoices.payments(id)).map(({ status }) => status)).toEqual(['pending'])
+    await invoices.wallets.pass(6 * DAY)
+    await invoices.follow()
+    await expect.poll(async () => (await invoices.payments(id)).map(({ status }) => status)).toEqual(['declined'])
+    await invoices.stripe.webhooks({ mode: 'send' })
+    expect((await invoices.pay(id)).body).toMatchObject({ status: 'paid', amount_paid: 25.5 })
+    expect(await invoices.charged(user)).toEqual([2_550])
+  })
+
+  test('and says no to what the clock has collected is asked again two days later', async () => {
+    const { id } = await overdue('pm_card_visa')
+    await invoices.stripe.webhooks({ mode: 'drop' })
+    await invoices.stripe.mood('POST /v1/payment_intents', 'late_failure')
+    await hour()
+    expect((await invoices.payments(id)).map(({ status }) => status)).toEqual(['pending'])
+    await invoices.wallets.pass(DAY)
+    await invoices.follow()
+    expect((await invoices.payments(id)).map(({ status, code }) => [status, code])).toEqual([
+      ['declined', 'insufficient_funds'],
+    ])
+    await invoices.stripe.webhooks({ mode: 'send' })
+    expect(await daysOfTries(id, 3)).toEqual([2])
+    expect(await invoices.details(id)).toMatchObject({ status: 'paid' })
+  })
+
+  test('has said nothing yet when a card was refused before it', async () => {
+    const user = await invoices.customer()
+    const { invoice_id: id } = await invoices.invoice(user)
+    await invoices.stripe.webhooks({ mode: 'drop' })
+    expect((await invoices.pay(id, 'pm_card_chargeDeclined')).status).toBe(402)
+    // A look that reads Stripe before the bank is asked, and is believed after it.
+    const { stripeInvoices } = invoices.bursar.foundation
+    if (stripeInvoices === undefined) throw new Error('Stripe is not configured')
+    const { lookUp } = stripeInvoices
+    const bankIsAsked = Promise.withResolvers<void>()
+    const looked = Promise.withResolvers<InvoiceState>()
+    vi.spyOn(stripeInvoices, 'lookUp').mockImplementationOnce(async (wanted) => {
+      const state = await lookUp(wanted)
+      looked.resolve(state)
+      await bankIsAsked.promise
+      return state
+    })
+    const looking = invoices.wallets.ours('invoice.lookup', { invoice_id: id })
+    expect(await looked.promise).toMatchObject({ outcome: 'open', failure: { code: 'generic_decline' } })
+    expect((await invoices.pay(id, 'pm_usBankAccount_success')).body).toMatchObject({ status: 'pending' })
+    bankIsAsked.resolve()
+    expect((await looking).result).toEqual({ status: 'open' })
+    expect((await invoices.payments(id)).map(({ status }) => status)).toEqual(['declined', 'pending'])
+    await invoices.wallets.pass(6 * DAY)
+    await invoices.follow()
+    expect((await invoices.payments(id)).map(({ status }) => status)).toEqual(['declined', 'succeeded'])
+    await invoices.stripe.webhooks({ mode: 'send' })
+    expect(await invoices.charged(user)).toEqual([2_550])
   })
 })

@@ -77,6 +77,21 @@ describe('What Stripe tells of an invoice', () => {
     expect(await invoices.charged(user)).toEqual([2_550])
   })
 
+  test('of a copy that was withdrawn is understood when another has taken its place', async () => {
+    await invoices.stripe.webhooks({ mode: 'drop' })
+    const { id, copy } = await published()
+    expect(await invoices.credit(id, 5)).toMatchObject({ status: 200 })
+    await invoices.follow()
+    await invoices.wallets.ours('invoice.publish', { invoice_id: id })
+    const { gateway_id: second } = await invoices.copyOf(id)
+    expect(second).not.toBe(copy)
+
+    const news = { object: 'invoice', status: 'void', metadata: { reference: 'ours' } }
+    expect(await tell('invoice.payment_failed', { ...news, id: copy })).toBe('processed')
+    expect(await invoices.copyOf(id)).toMatchObject({ gateway_id: second })
+    expect(await tell('invoice.payment_failed', { ...news, id: 'in_not_there_yet' })).toBe('parked')
+  })
+
   test.each(SUBSCRIPTION_EVENTS)('is taken and followed by nothing here: %s', async (type) => {
     const before = await invoices.bursar.statuses('invoice.lookup')
     const subscription = { id: 'sub_1', object: 'subscription', customer: 'cus_1', metadata: { reference: 'theirs' } }

@@ -176,6 +176,7 @@ describe('A question that fails', () => {
       depths: () => ask({ ledger: { waiting: 3 } }),
       ledgerCheck: () => ask({ findings: 0, checkedAt: new Date() }),
       openOperations: () => ask([{ status: 'open', count: 2, oldestSeconds: 5 }]),
+      relayWatch: () => ask({ leftBehind: 8, overdue: 9, watchedAt: new Date() }),
       intakeWaiting: () => 4,
       database: () => ask(true),
       circuits: () => [{ gateway: 'stripe', state: 'open', openings: 3 }],
@@ -190,6 +191,8 @@ describe('A question that fails', () => {
     expect(there.value('active_payment_tokens')).toBe(7)
     expect(there.value('bursar_ledger_findings')).toBe(0)
     expect(there.value('bursar_oldest_open_operation_seconds')).toBe(5)
+    expect(there.value('bursar_relay_left_behind')).toBe(8)
+    expect(there.value('bursar_schedules_overdue')).toBe(9)
     expect(there.value('bursar_database_up')).toBe(1)
     expect(there.value('bursar_gateway_circuit_state', { state: 'open' })).toBe(1)
     expect(there.value('bursar_gateway_circuit_state', { state: 'closed' })).toBe(0)

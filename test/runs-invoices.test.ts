@@ -276,8 +276,13 @@ describe('The schedule', () => {
       },
     })
 
+  /** Somewhere in this month Bursar was started for the first time. */
+  const installed = async (month: string) =>
+    expect(await scheduler(new Date(`${month}-15T12:00:00Z`)).look(monthly())).toEqual([])
+
   test('of three schedulers gives one bill', async () => {
     await customers(30)
+    await installed('2026-12')
     issuer.after('2026-12')
     const at = shop.clock.now()
     await Promise.all([1, 2, 3].map(() => scheduler(at).look(monthly())))
@@ -297,6 +302,7 @@ describe('The schedule', () => {
         [month],
       )
     }
+    await installed('2026-12')
     issuer.after('2026-12')
     await scheduler(shop.clock.now()).look(monthly())
     await issuer.work()

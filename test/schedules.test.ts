@@ -7,7 +7,7 @@ import { Secret } from '../src/kit/secret.ts'
 import { inTransaction } from '../src/platform/database.ts'
 import { processors } from '../src/processors/index.ts'
 import { Clockwork, duePeriods } from '../src/schedules/clockwork.ts'
-import { type Schedule, schedules } from '../src/schedules/table.ts'
+import { inZone, type Schedule, schedules } from '../src/schedules/table.ts'
 import { freshDatabase, type TestDatabase } from './support/database.ts'
 import { Deployment } from './support/deployment.ts'
 import { count } from './support/ledger.ts'
@@ -33,7 +33,9 @@ describe('The clockwork', () => {
     database = await freshDatabase()
   })
   afterAll(() => database.drop())
-  afterEach(() => database.pool.query('delete from schedule_run; delete from operation'))
+  afterEach(() =>
+    database.pool.query('delete from schedule_run; delete from schedule_first_look; delete from operation'),
+  )
 
   const keyring = new Keyring(new Secret('a passphrase for tests'))
 
@@ -142,8 +144,58 @@ describe('The clockwork', () => {
     const one = replica('2026-11-20T12:00:00Z')
     one.clockwork.start()
     await one.clockwork.stop()
-    expect((await asked()).map(({ kind }) => kind).sort()).toEqual(schedules.map(({ kind }) => kind).sort())
+    const atOnce = inZone(schedules, 'UTC').filter(({ first }) => first !== 'next')
+    expect((await asked()).map(({ kind }) => kind).sort()).toEqual(atOnce.map(({ kind }) => kind).sort())
     expect(one.errors).toEqual([])
+  })
+
+  describe('of a schedule that begins with the next period', () => {
+    const monthly: Schedule = { ...nightly, name: 'monthly', cron: '0 0 1 * *', first: 'next' }
+    const first = (months: readonly string[]) => months.map((month) => `${month}-01T00:00:00.000Z`)
+
+    test('starts nothing of what was before it was installed, and everything after it, whatever was missed', async () => {
+      const one = replica('2026-11-20T12:00:00Z')
+      expect(await one.look(monthly)).toEqual([])
+      one.clock.time = new Date('2026-11-30T23:59:59Z')
+      expect(await one.look(monthly)).toEqual([])
+      expect(await replica('2027-02-10T12:00:00Z').look(monthly)).toEqual(first(['2026-12', '2027-01', '2027-02']))
+      expect(await replica('2027-03-01T00:00:00Z').look(monthly)).toEqual(first(['2027-03']))
+    })
+
+    test('lets three replicas that look first at once begin alike', async () => {
+      const replicas = [1, 2, 3].map(() => replica('2026-11-20T12:00:00Z'))
+      expect((await Promise.all(replicas.map(({ look }) => look(monthly)))).flat()).toEqual([])
+      const later = [1, 2, 3].map(() => replica('2026-12-01T00:00:30Z'))
+      expect((await Promise.all(later.map(({ look }) => look(monthly)))).flat()).toEqual(first(['2026-12']))
+    })
+
+    test('does not take an earlier period that an operator has started for the beginning of a backlog', async () => {
+      const one = replica('2026-11-20T12:00:00Z')
+      await one.look(monthly)
+      await database.pool.query(`insert into schedule_run values ('monthly', '2026-08-01T00:00:00Z', $1, now())`, [
+        newId(),
+      ])
+      expect(await one.look(monthly)).toEqual([])
+      one.clock.time = new Date('2026-12-01T00:00:00Z')
+      expect(await one.look(monthly)).toEqual(first(['2026-12']))
+    })
+
+    test('catches up where it had run before anybody wrote down when it first looked', async () => {
+      await database.pool.query(`insert into schedule_run values ('monthly', '2026-08-01T00:00:00Z', $1, now())`, [
+        newId(),
+      ])
+      const one = replica('2026-11-20T12:00:00Z')
+      expect(await one.look(monthly)).toEqual(first(['2026-09', '2026-10', '2026-11']))
+    })
+
+    test('is not silenced by a first look of a clock that was far ahead', async () => {
+      const one = replica('2036-01-15T12:00:00Z')
+      expect(await one.look(monthly)).toEqual([])
+      one.clock.time = new Date('2026-11-20T12:00:00Z')
+      expect(await one.look(monthly)).toEqual([])
+      one.clock.time = new Date('2026-12-01T00:00:00Z')
+      expect(await one.look(monthly)).toEqual(first(['2026-12']))
+    })
   })
 
   test('a thousand missed periods are caught up on in bounded steps', async () => {

@@ -164,7 +164,7 @@ export const customersOf = ({ last }: Months): readonly Customer[] =>
 /** In the place of an operation: the month that is over is not billed before its load says so. */
 const HELD_BACK = '0c4a0500-0000-7000-8000-000000000000'
 
-/** Before the scheduler starts. It would bill the month that is over at once, before anybody has used anything. */
+/** Before the scheduler starts: the month that is over is nobody’s yet, not even that of a person who starts its period. */
 export async function holdMonthBack(pool: pg.Pool): Promise<void> {
   const period = periodOf(monthsAt(new Date()).last)
   await pool.query(
@@ -173,9 +173,14 @@ export async function holdMonthBack(pool: pg.Pool): Promise<void> {
   )
 }
 
-/** From now on the month is over, for the scheduler and for everybody else: whoever is first bills it. */
+/** From now on the month is over, for the scheduler, as if it had looked before, and for everybody else: whoever is first bills it. */
 export async function letMonthEnd(pool: pg.Pool): Promise<void> {
   await pool.query('delete from schedule_run where operation_id = $1', [HELD_BACK])
+  await pool.query(
+    `insert into schedule_first_look (schedule, looked_at) values ('invoice-month', $1::timestamptz - interval '1 day')
+     on conflict (schedule) do update set looked_at = excluded.looked_at`,
+    [periodOf(monthsAt(new Date()).last)],
+  )
 }
 
 /** Begins the ids of events that were there before the first client. */

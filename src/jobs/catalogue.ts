@@ -43,8 +43,8 @@ import { declareMetric, setPlan, setPrice } from './pricing.ts'
 import { planReconciliation, runReconciliation } from './reconciliation.ts'
 import { startSchedule } from './schedules.ts'
 import { deductToken, issueToken, mirrorToken, revokeToken, sweepTokens } from './tokens.ts'
-import { checkLedger, pruneOperations, retryOperations, sealLedger, tidyLedger } from './upkeep.ts'
-import { recordUsage } from './usage.ts'
+import { checkLedger, pruneOperations, retryOperations, sealLedger, tidyLedger, watchRelay } from './upkeep.ts'
+import { recordUsage, rollUpUsage } from './usage.ts'
 import { processWebhook, retryWebhook, unparkWebhooks } from './webhooks.ts'
 
 /** Every kind there is. A kind without a processor does not compile. */
@@ -71,6 +71,7 @@ export const kinds = {
   'webhook.retry': retryWebhook,
   'webhook.unpark': unparkWebhooks,
   'usage.record': recordUsage,
+  'usage.rollup': rollUpUsage,
   'metric.declare': declareMetric,
   'plan.set': setPlan,
   'price.set': setPrice,
@@ -104,6 +105,7 @@ export const kinds = {
   'ledger.seal': sealLedger,
   'operation.prune': pruneOperations,
   'operation.retry': retryOperations,
+  'relay.watch': watchRelay,
 } as const satisfies { readonly [Name in string]: Kind<Name> }
 
 export type Kinds = typeof kinds

@@ -24,10 +24,39 @@ const RELAY_LOCK = 7_205_759_407
  */
 export const WAITS = 'waits'
 
-interface OpenRow {
+/** An operation that is open and has a job, as far as anybody here knows. */
+export interface OpenRow {
   id: string
   kind: string
   job_id: string
+}
+
+/** The next operations of a page that were submitted before an instant and are open, oldest first. */
+export const openOperations = (sql: Sql, { after = BEFORE_ALL, before }: { after?: string; before: Date }) =>
+  sql.query<OpenRow>(
+    `select id, kind, job_id from operation
+     where status in ('queued', 'processing') and id > $1 and id < $2 and job_id <> '${WAITS}' order by id limit ${PAGE}`,
+    [after, firstIdAt(before)],
+  )
+
+const BEFORE_ALL = '00000000-0000-0000-0000-000000000000'
+
+/** Those whose job the queue has given up, or does not know. */
+export async function lostOf(
+  { fates }: Pick<Messenger, 'fates'>,
+  rows: readonly OpenRow[],
+): Promise<{ unknown: OpenRow[]; failed: OpenRow[] }> {
+  const lost = { unknown: [] as OpenRow[], failed: [] as OpenRow[] }
+  const known = rows.filter(({ kind }) => isKindName(kind))
+  for (const [queue, inQueue] of Map.groupBy(known, ({ kind }): QueueName => kindNamed(kind).queue)) {
+    const ends = await fates(queue, [...new Set(inQueue.map(({ job_id }) => job_id))])
+    for (const row of inQueue) {
+      const fate = ends.get(row.job_id)
+      if (fate === 'failed') lost.failed.push(row)
+      else if (fate === undefined) lost.unknown.push(row)
+    }
+  }
+  return lost
 }
 
 export interface RelayReport {
@@ -75,7 +104,7 @@ export class Relay {
 
   async #roundAlone(): Promise<RelayReport> {
     const total = { looked: 0, redispatched: 0, stuck: [] as string[] }
-    let after = '00000000-0000-0000-0000-000000000000'
+    let after = BEFORE_ALL
     for (;;) {
       const page = await this.#page(after)
       if (page.length === 0) return total
@@ -90,19 +119,14 @@ export class Relay {
 
   /** The next open operations beyond the grace time. */
   #page(after: string): Promise<OpenRow[]> {
-    const before = firstIdAt(new Date(this.#parts.clock.now().getTime() - this.#parts.graceMs))
-    return this.#parts.transaction((sql) =>
-      sql.query<OpenRow>(
-        `select id, kind, job_id from operation
-         where status in ('queued', 'processing') and id > $1 and id < $2 and job_id <> '${WAITS}' order by id limit ${PAGE}`,
-        [after, before],
-      ),
-    )
+    const before = new Date(this.#parts.clock.now().getTime() - this.#parts.graceMs)
+    return this.#parts.transaction((sql) => openOperations(sql, { after, before }))
   }
 
   /** Gives what was lost new jobs and sends them. A job that the queue gave up counts as one more try. */
   async #bring(page: readonly OpenRow[]): Promise<{ jobs: Envelope[]; stuck: string[] }> {
-    const lost = await this.#lost(page.filter(({ kind }) => isKindName(kind)))
+    const { messenger } = this.#parts
+    const lost = await lostOf({ fates: (queue, jobIds) => messenger.fates(queue, jobIds) }, page)
     if (lost.failed.length + lost.unknown.length === 0) return { jobs: [], stuck: [] }
     const givenUp = new Set(lost.failed.map(({ id }) => id))
     const brought = await this.#parts.transaction(async (sql) => {
@@ -117,19 +141,6 @@ export class Relay {
     })
     await this.#parts.dispatcher.send(brought.jobs)
     return brought
-  }
-
-  async #lost(rows: readonly OpenRow[]): Promise<{ unknown: OpenRow[]; failed: OpenRow[] }> {
-    const lost = { unknown: [] as OpenRow[], failed: [] as OpenRow[] }
-    for (const [queue, inQueue] of Map.groupBy(rows, ({ kind }): QueueName => kindNamed(kind).queue)) {
-      const fates = await this.#parts.messenger.fates(queue, [...new Set(inQueue.map(({ job_id }) => job_id))])
-      for (const row of inQueue) {
-        const fate = fates.get(row.job_id)
-        if (fate === 'failed') lost.failed.push(row)
-        else if (fate === undefined) lost.unknown.push(row)
-      }
-    }
-    return lost
   }
 }
 

@@ -32,6 +32,22 @@ export const sealLedger = kind({
   batch: 1,
 })
 
+export const watchRelay = kind({
+  name: 'relay.watch',
+  doc: 'Counts operations that have been open for a minute and whose job the queue does not mean to run, and schedules that are overdue: what relay and clock should have seen to.',
+  queue: 'ledger',
+  input: scheduledInput,
+  result: z.object({
+    open: z.int().openapi({ description: 'Operations that are open and left behind.' }),
+    oldest_seconds: z.number().openapi({ description: 'Age of the oldest of them; 0 without any.' }),
+    stuck: z.int().openapi({ description: 'Operations that wait for an operator.' }),
+    overdue: z.int(),
+    schedules: z.array(z.string()).openapi({ description: 'Those that are overdue.' }),
+  }),
+  retry: LEDGER_RETRY,
+  batch: 1,
+})
+
 export const pruneOperations = kind({
   name: 'operation.prune',
   doc: 'Forgets idempotency keys, finished operations, used allowances and unremarkable verdicts on payments whose retention is over. Transfers are never forgotten.',

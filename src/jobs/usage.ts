@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { Decimal } from '../kit/decimal.ts'
 import { kind, LEDGER_RETRY } from './kind.ts'
+import { scheduledInput } from './scheduled.ts'
 import { MAX_ID, plainText } from './text.ts'
 
 /** Events in one request. */
@@ -82,6 +83,19 @@ export const recordUsage = kind({
   // Of events: a request may bring as many as a whole job carries.
   batch: MAX_EVENTS,
   weigh: (input) => (hasEvents(input) ? input.events.length : 1),
+})
+
+export const rollUpUsage = kind({
+  name: 'usage.rollup',
+  doc: 'Sums what was used by customer, metric and day, for the days in which something was recorded since the last time.',
+  queue: 'runs',
+  input: scheduledInput,
+  result: z.object({
+    days: z.int().openapi({ description: 'Customers’ days that were summed anew.' }),
+    as_of: z.iso.datetime().nullable().openapi({ description: 'Everything recorded before it is in the sums.' }),
+  }),
+  retry: LEDGER_RETRY,
+  batch: 1,
 })
 
 const hasEvents = (input: unknown): input is { events: readonly unknown[] } =>

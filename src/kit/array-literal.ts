@@ -4,3 +4,9 @@
  */
 export const arrayLiteral = (values: readonly unknown[]): string =>
   `{${values.map((value) => value ?? 'NULL').join(',')}}`
+
+/** The same of texts that others have written. */
+export const textArrayLiteral = (values: readonly (string | null)[]): string =>
+  `{${values.map((value) => (value === null ? 'NULL' : quoted(value))).join(',')}}`
+
+const quoted = (text: string): string => `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`

@@ -47,6 +47,10 @@ export function dayStart(day: string, zone: string): Date {
 
 const HOUR_MS = 3_600_000
 
+/** The day after a day. */
+export const followingDay = (day: string): string =>
+  new Date(Date.parse(`${day}T00:00:00Z`) + 24 * HOUR_MS).toISOString().slice(0, 10)
+
 const formats = new Map<string, Intl.DateTimeFormat>()
 
 function wallClock(instant: Date, zone: string): { year: number; month: number; day: number } {

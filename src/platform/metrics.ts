@@ -16,6 +16,7 @@ export interface Questions {
   tokensInUse(): Promise<{ active: number }>
   depths(): Promise<Record<string, Record<string, number>>>
   ledgerCheck(): Promise<{ findings: number; checkedAt: Date } | undefined>
+  relayWatch(): Promise<{ leftBehind: number; overdue: number; watchedAt: Date } | undefined>
   openOperations(): Promise<{ status: string; count: number; oldestSeconds: number }[]>
   intakeWaiting(): number
   /** Rejects when it cannot be asked. */
@@ -167,9 +168,10 @@ function registerQuestions(registers: Registry[], questions: Questions): void {
       },
     })
   }
-  // Two gauges each are made from one answer.
+  // Several gauges each are made from one answer.
   const openOperations = sharedWhileAsked(() => questions.openOperations())
   const ledgerCheck = sharedWhileAsked(() => questions.ledgerCheck())
+  const relayWatch = sharedWhileAsked(() => questions.relayWatch())
 
   asked({ name: 'active_payment_tokens', help: 'Number of active payment tokens' }, async (gauge) =>
     gauge.set((await questions.tokensInUse()).active),
@@ -210,6 +212,33 @@ function registerQuestions(registers: Registry[], questions: Questions): void {
     },
     async (gauge) => {
       for (const { status, oldestSeconds } of await openOperations()) gauge.set({ status }, oldestSeconds)
+    },
+  )
+  asked(
+    {
+      name: 'bursar_relay_left_behind',
+      help: 'Operations that were open for a minute and that the queue did not mean to run, by the last watch; anything but 0 for long is an alarm',
+    },
+    async (gauge) => {
+      const watch = await relayWatch()
+      if (watch !== undefined) gauge.set(watch.leftBehind)
+    },
+  )
+  asked(
+    { name: 'bursar_schedules_overdue', help: 'Schedules whose period nobody had started, by the last watch' },
+    async (gauge) => {
+      const watch = await relayWatch()
+      if (watch !== undefined) gauge.set(watch.overdue)
+    },
+  )
+  asked(
+    {
+      name: 'bursar_relay_watched_timestamp_seconds',
+      help: 'When relay and schedules were last watched: clock, queue and a worker were well then',
+    },
+    async (gauge) => {
+      const watch = await relayWatch()
+      if (watch !== undefined) gauge.set(watch.watchedAt.getTime() / 1_000)
     },
   )
   asked({ name: 'bursar_intake_waiting', help: 'Submissions that wait for their commit' }, async (gauge) =>

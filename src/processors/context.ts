@@ -8,6 +8,7 @@ import type { Gateway, GatewayName } from '../gateways/port.ts'
 import type { StripeInvoices } from '../gateways/stripe/invoices.ts'
 import type { Vault } from '../gateways/vault.ts'
 import type { VoiceService } from '../gateways/voice.ts'
+import type { Messenger } from '../jobs/dispatch.ts'
 import type { Envelope } from '../jobs/envelope.ts'
 import type { Clock } from '../kit/clock.ts'
 import type { Keyring } from '../kit/keyring.ts'
@@ -43,6 +44,10 @@ export interface Services {
   readonly invoicing: InvoicingTerms
   /** Days that finished operations are kept. */
   readonly retentionDays: number
+  /** What the queue means to do with jobs. */
+  readonly fates: Messenger['fates']
+  /** The names of schedules whose period has begun a while ago, and nobody has started it. */
+  readonly overdueSchedules: (sql: Sql, now: Date) => Promise<readonly string[]>
 }
 
 /** What processors tell about what they did; counted only after the commit. */

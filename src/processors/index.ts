@@ -44,8 +44,10 @@ import { operationPrune } from './upkeep/prune-operations.ts'
 import { operationRetry } from './upkeep/retry-operations.ts'
 import { ledgerSeal } from './upkeep/seal-ledger.ts'
 import { ledgerTidy } from './upkeep/tidy-ledger.ts'
+import { relayWatch } from './upkeep/watch-relay.ts'
 import { metricDeclare } from './usage/declare-metric.ts'
 import { usageRecord } from './usage/record.ts'
+import { usageRollUp } from './usage/roll-up.ts'
 import { webhookProcess, webhookRetry } from './webhooks/process.ts'
 import { webhookUnpark } from './webhooks/unpark.ts'
 
@@ -73,6 +75,7 @@ export const processors: { readonly [Name in KindName]: Processor } = {
   'webhook.retry': webhookRetry,
   'webhook.unpark': webhookUnpark,
   'usage.record': usageRecord,
+  'usage.rollup': usageRollUp,
   'metric.declare': metricDeclare,
   'plan.set': planSet,
   'price.set': priceSet,
@@ -106,4 +109,5 @@ export const processors: { readonly [Name in KindName]: Processor } = {
   'ledger.seal': ledgerSeal,
   'operation.prune': operationPrune,
   'operation.retry': operationRetry,
+  'relay.watch': relayWatch,
 }

@@ -70,12 +70,8 @@ export class Clockwork {
   /** The period's row and its operation commit together, so that neither is ever there without the other. */
   async #startDue(sql: Sql, schedule: Schedule): Promise<{ started: Date[]; jobs: Envelope[] }> {
     const now = this.#parts.clock.now()
-    // Periods ahead of us come from a clock that was wrong, and must not silence the schedule until then.
-    const [newest] = await sql.query<{ period: Date | null }>(
-      'select max(period) as period from schedule_run where schedule = $1 and period <= $2',
-      [schedule.name, now],
-    )
-    const due = duePeriods(schedule, newest?.period ?? undefined, now)
+    const settled = (await lastSettled(sql, schedule, now)) ?? (await begun(sql, schedule, now))
+    const due = duePeriods(schedule, settled, now)
     const started: Date[] = []
     const jobs: Envelope[] = []
     for (const period of due) {
@@ -93,6 +89,57 @@ export class Clockwork {
     }
     return { started, jobs }
   }
+}
+
+/**
+ * Up to where nothing is due any more: the newest period that was started. Of a schedule that begins with the next one, what
+ * was before the first look is no debt either, also once an operator has started some of it.
+ */
+async function lastSettled(sql: Sql, schedule: Schedule, now: Date): Promise<Date | undefined> {
+  // Periods ahead of us come from a clock that was wrong, and must not silence the schedule until then.
+  const [newest] = await sql.query<{ period: Date | null }>(
+    'select max(period) as period from schedule_run where schedule = $1 and period <= $2',
+    [schedule.name, now],
+  )
+  const started = newest?.period ?? undefined
+  if (schedule.first !== 'next') return started
+  const looked = await firstLook(sql, schedule, now)
+  return looked === undefined || (started !== undefined && started > looked) ? started : looked
+}
+
+/** Writes down the first look at one that begins with the period after it, and answers with that. */
+async function begun(sql: Sql, schedule: Schedule, now: Date): Promise<Date | undefined> {
+  if (schedule.first !== 'next') return undefined
+  await sql.query(
+    `insert into schedule_first_look (schedule, looked_at) values ($1, $2)
+     on conflict (schedule) do update set looked_at = least(schedule_first_look.looked_at, excluded.looked_at)`,
+    [schedule.name, now],
+  )
+  return firstLook(sql, schedule, now)
+}
+
+/** Milliseconds after which a period that nobody has started is overdue: a few looks of a scheduler. */
+const OVERDUE_MS = 5 * 60_000
+
+/** The names of schedules whose period has begun a while ago, and nobody has started it. */
+export async function overdueSchedules(sql: Sql, schedules: readonly Schedule[], now: Date): Promise<string[]> {
+  const overdue: string[] = []
+  for (const schedule of schedules) {
+    const settled = await lastSettled(sql, schedule, now)
+    // Nobody has ever looked at one that begins with the next period: there is none yet.
+    if (settled === undefined && schedule.first === 'next') continue
+    if (duePeriods(schedule, settled, new Date(now.getTime() - OVERDUE_MS)).length > 0) overdue.push(schedule.name)
+  }
+  return overdue
+}
+
+/** One ahead of us comes from a clock that was wrong, too. */
+async function firstLook(sql: Sql, schedule: Schedule, now: Date): Promise<Date | undefined> {
+  const [first] = await sql.query<{ looked_at: Date }>(
+    'select looked_at from schedule_first_look where schedule = $1 and looked_at <= $2',
+    [schedule.name, now],
+  )
+  return first?.looked_at
 }
 
 /** The periods after `newest` that have begun by `now`, oldest first. A schedule that never ran begins with its newest one. */

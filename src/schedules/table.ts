@@ -13,6 +13,11 @@ export interface Schedule {
    * (upkeep that makes up for all that was missed).
    */
   readonly catchUp: 'all' | 'last'
+  /**
+   * Of one that never ran: begins with the first period after somebody first looked, and not with the newest one. What is
+   * before the installation is an operator's to start.
+   */
+  readonly first?: 'next'
   readonly says: string
 }
 
@@ -56,6 +61,7 @@ export const schedules = [
     timezone: 'UTC',
     ofIssuer: true,
     catchUp: 'all',
+    first: 'next',
     says: 'The month that is over is billed to every customer',
   },
   {
@@ -82,6 +88,22 @@ export const schedules = [
     timezone: 'UTC',
     catchUp: 'last',
     says: 'Payments of invoices in doubt are looked up, what Stripe must not collect any more is withdrawn, letters are sent',
+  },
+  {
+    name: 'roll-up-usage',
+    kind: 'usage.rollup',
+    cron: '37 * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Days in which usage was recorded since the last time are summed by customer and metric',
+  },
+  {
+    name: 'watch-relay',
+    kind: 'relay.watch',
+    cron: '* * * * *',
+    timezone: 'UTC',
+    catchUp: 'last',
+    says: 'Operations that nobody brings to their end and schedules that are overdue are counted for the alarm',
   },
   {
     name: 'tidy-ledger',

@@ -27,6 +27,12 @@ export function questions(
       )
       return row && { checkedAt: row.checked_at, findings: row.findings }
     },
+    async relayWatch() {
+      const [row] = await reads.query<{ watched_at: Date; left_behind: number; overdue: number }>(
+        'select watched_at, left_behind, overdue from relay_watch',
+      )
+      return row && { watchedAt: row.watched_at, leftBehind: row.left_behind, overdue: row.overdue }
+    },
     async openOperations() {
       const rows = await reads.query<{ status: string; count: string; oldest: Date | null }>(
         `select 'open' as status, count(*), min(submitted_at) as oldest from operation where status in ('queued', 'processing')

@@ -19,6 +19,8 @@ import type { WorkContext } from '../processors/context.ts'
 import { processors } from '../processors/index.ts'
 import { runJob, StuckJob, waitBeforeTry } from '../processors/run-job.ts'
 import type { Processor } from '../processors/shapes/processor.ts'
+import { overdueSchedules } from '../schedules/clockwork.ts'
+import { inZone, schedules } from '../schedules/table.ts'
 import type { Foundation } from './foundation.ts'
 import { invoicingTerms } from './invoicing.ts'
 import { paymentEndings } from './payment-endings.ts'
@@ -79,6 +81,8 @@ export async function startWorkers(foundation: Foundation, options: WorkerOption
       auditFile: config.auditLogFile === undefined ? undefined : lineFile(config.auditLogFile),
       invoicing: invoicingTerms(config, foundation.gateways),
       retentionDays: config.operationRetentionDays,
+      fates: (queue, jobIds) => queues.fates(queue, jobIds),
+      overdueSchedules: (sql, now) => overdueSchedules(sql, inZone(schedules, config.invoices.timeZone), now),
     },
     measures: metrics,
     log,

@@ -35,8 +35,8 @@ export class Issuer {
       // The books refuse to be emptied by anybody who does not say this.
       await sql.query('set local session_replication_role = replica')
       await sql.query(
-        `truncate invoice, invoice_line, invoice_payment, invoice_counter, billing_customer, usage_event, closed_month,
-           tax_rate, run, run_chunk, schedule_run, operation, idempotency_key, transfer, account_delta, hold
+        `truncate invoice, invoice_line, invoice_payment, invoice_copy_closed, invoice_counter, billing_customer, usage_event, closed_month,
+           tax_rate, run, run_chunk, schedule_run, schedule_first_look, operation, idempotency_key, transfer, account_delta, hold
          restart identity`,
       )
       await sql.query('delete from account where floor is not null')

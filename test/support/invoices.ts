@@ -77,6 +77,10 @@ export class Invoices {
     return this.bursar.do('POST', `${BILLING}/invoice/${id}/cancel`, {}, BACKEND)
   }
 
+  credit(id: number, amount: number): Promise<Answer> {
+    return this.bursar.do('POST', `${BILLING}/invoice/${id}/credit`, { amount, reason: 'It was down' }, BACKEND)
+  }
+
   /** The questions that were put about an invoice, in order. */
   async payments(id: number): Promise<Answer['body'][]> {
     const { rows } = await this.bursar.pool.query(

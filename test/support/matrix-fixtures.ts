@@ -181,6 +181,10 @@ export const fixtures: { readonly [route: string]: Fixture } = {
     others: forOthers,
   },
   'GET /api/v1/billing/usage': ownQuery,
+  'GET /api/v1/billing/usage/daily': {
+    ...ownQuery,
+    others: { refused: 403, except: ['service', 'operator', 'admin'] },
+  },
   'PUT /api/v1/billing/plans/{plan}': {
     params: () => ({ plan: 'matrix' }),
     body: { name: 'Matrix', cycle: 'none', features: 'Nothing' },

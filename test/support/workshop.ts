@@ -87,6 +87,8 @@ export class Workshop {
           ...{ country: undefined, minimums: {}, publicUrl: 'https://pay.example' },
         },
         retentionDays: 400,
+        fates: () => queue.fates(),
+        overdueSchedules: async () => [],
         ...services,
       },
       measures: { tokenIssued() {}, budgetConsumed() {}, operationFinished() {} },

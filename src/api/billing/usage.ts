@@ -1,11 +1,22 @@
 import { z } from '@hono/zod-openapi'
 import { FIRST_PLAN, plansByCode, rate } from '../../domain/pricing/reads.ts'
-import { aggregate, aggregations, customerTerms, metricsByCode } from '../../domain/usage/reads.ts'
+import {
+  aggregate,
+  aggregations,
+  customerTerms,
+  dailyUsage,
+  metricsByCode,
+  rolledUpUntil,
+} from '../../domain/usage/reads.ts'
 import { MAX_ID, plainText } from '../../jobs/text.ts'
+import { metricCode } from '../../jobs/usage.ts'
 import { assert } from '../../kit/assert.ts'
 import { type Asset, toDecimal } from '../../kit/money.ts'
 import { monthOf, monthSpan } from '../../kit/months.ts'
+import { holds } from '../access.ts'
+import type { Caller } from '../caller.ts'
 import { errorSchema } from '../errors.ts'
+import { paged, pageQuery } from '../paging.ts'
 import { userMeant } from '../payments/acting.ts'
 import { reply } from '../reply.ts'
 import type { Router } from '../route.ts'
@@ -59,6 +70,46 @@ const usageSchema = z
   })
   .openapi('Usage')
 
+/** The last one of a page: a day and a metric. */
+const CURSOR = /^([\d-]{10})\.([a-z][a-z0-9_]{0,63})$/
+
+const dailyQuery = pageQuery(CURSOR).extend({
+  user_id: plainText(MAX_ID).optional().openapi({ description: 'Left out by the user whom it would name.' }),
+  metric: metricCode.optional(),
+  from: z.iso.date().optional().openapi({ description: 'A day of the issuer’s, included.', example: '2026-11-01' }),
+  to: z.iso.date().optional().openapi({ description: 'Included.', example: '2026-11-30' }),
+})
+
+const dailySchema = z
+  .object({
+    user_id: z.string(),
+    as_of: z.iso.datetime().nullable().openapi({
+      description:
+        'Everything that was recorded before is in the sums; what came later may be missing until the next hour. None before the first time.',
+    }),
+    days: z.array(
+      z.object({
+        day: z.string().openapi({ description: 'Of the issuer’s zone.', example: '2026-11-21' }),
+        ...metricFields,
+        quantity: z.number().openapi({
+          description: 'Of this day’s events alone; below 0 where they take back what was on another day.',
+        }),
+        events: z.int(),
+      }),
+    ),
+    next_cursor: z.string().nullable(),
+  })
+  .openapi('DailyUsage')
+
+const lastOf = (cursor: string): { day: string; metric: string } => {
+  const [, day = '', metric = ''] = CURSOR.exec(cursor) ?? []
+  return { day, metric }
+}
+
+/** Days are shown to operators, too: they have to answer for what is summed. */
+const whoseDays = (caller: Caller, named: string | undefined): string =>
+  named !== undefined && holds(caller, 'operator') ? named : userMeant(caller, named)
+
 /** What was used, and what it will cost. */
 export function usageRoutes(router: Router, parts: BillingRouteParts): void {
   const { reads, clock, invoicing } = parts
@@ -95,6 +146,44 @@ export function usageRoutes(router: Router, parts: BillingRouteParts): void {
     async ({ c, caller, query }) => {
       const month = query.month ?? monthOf(clock.now(), invoicing.timeZone)
       return reply(c, await usageOf(parts, userMeant(caller, query.user_id), month))
+    },
+  )
+
+  router.route(
+    {
+      method: 'get',
+      path: '/api/v1/billing/usage/daily',
+      tag,
+      summary: 'Usage by day, newest first',
+      access: 'caller',
+      query: dailyQuery,
+      answers: {
+        200: { says: 'One page, as far as days are summed', schema: dailySchema },
+        403: { says: 'Somebody else’s usage', schema: errorSchema },
+      },
+    },
+    async ({ c, caller, query }) => {
+      const userId = whoseDays(caller, query.user_id)
+      // Read before the days: what is summed in between is more than it promises.
+      const asOf = await rolledUpUntil(reads)
+      const [rows, metrics] = await Promise.all([
+        dailyUsage(reads, {
+          ...{ customerId: userId, metric: query.metric, from: query.from, to: query.to, limit: query.limit + 1 },
+          after: query.cursor === undefined ? undefined : lastOf(query.cursor),
+        }),
+        metricsByCode(reads),
+      ])
+      const { page, next } = paged(rows, query.limit, (last) => `${last.day}.${last.metric}`)
+      return reply(c, {
+        user_id: userId,
+        as_of: asOf?.toISOString() ?? null,
+        days: page.map((one) => ({
+          ...one,
+          aggregation: metrics.get(one.metric)?.aggregation ?? 'sum',
+          unit: metrics.get(one.metric)?.unit ?? '',
+        })),
+        next_cursor: next,
+      })
     },
   )
 

@@ -80,12 +80,25 @@ export async function takeCopies(sql: Sql, { now, limit }: { now: Date; limit: n
   return rows.map(({ id }) => Number(id))
 }
 
-/** It cannot be paid there any more. */
-export const closeCopy = (sql: Sql, invoiceId: number): Promise<unknown> =>
+/** It cannot be paid there any more. What Stripe called it is kept: news of it may come when there is another. */
+export const closeCopy = (sql: Sql, invoiceId: number, { id }: { readonly id: string }): Promise<unknown> =>
   sql.query(
-    'update invoice set gateway_amount = null, payment_url = null, gateway_copies = gateway_copies + 1 where id = $1',
-    [invoiceId],
+    `with closed as (
+       update invoice set gateway_amount = null, payment_url = null, gateway_copies = gateway_copies + 1 where id = $1
+     )
+     insert into invoice_copy_closed (gateway, gateway_id, invoice_id) values ('stripe', $2, $1)
+     on conflict do nothing`,
+    [invoiceId, id],
   )
+
+/** Whether Stripe calls a copy so that was closed, whatever has taken its place. */
+export async function wasClosed(sql: Sql, gateway: string, gatewayId: string): Promise<boolean> {
+  const found = await sql.query('select from invoice_copy_closed where gateway = $1 and gateway_id = $2', [
+    gateway,
+    gatewayId,
+  ])
+  return found.length > 0
+}
 
 /** The invoice whose copy Stripe calls so. */
 export async function invoiceCopied(sql: Sql, gateway: string, gatewayId: string): Promise<number | undefined> {

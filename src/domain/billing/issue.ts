@@ -1,4 +1,4 @@
-import { arrayLiteral } from '../../kit/array-literal.ts'
+import { arrayLiteral, textArrayLiteral } from '../../kit/array-literal.ts'
 import { assert } from '../../kit/assert.ts'
 import { amount } from '../../kit/money.ts'
 import { dayOf, dayStart, type Month, nextMonth } from '../../kit/months.ts'
@@ -63,7 +63,7 @@ interface Ready {
 }
 
 /**
- * Finalises drafts together, in their order: settles what is asked for, gives numbers, writes invoices and lines and posts
+ * Finalises drafts together, in their order: settles what is asked for, writes lines, gives numbers, writes invoices and posts
  * them, one statement each. What is due stands open; an invoice of nothing is paid at once, and no gateway hears of it.
  */
 export async function issue(desk: Desk, terms: InvoicingTerms, drafts: readonly Draft[]): Promise<Issued[]> {
@@ -85,7 +85,9 @@ export async function issue(desk: Desk, terms: InvoicingTerms, drafts: readonly 
     return one
   })
   const usual = dayStart(plusDays(today, terms.dueDays), terms.timeZone)
-  const ids = await newInvoiceIds(sql, drafts.filter(({ id }) => id === undefined).length)
+  const newIds = await newInvoiceIds(sql, drafts.filter(({ id }) => id === undefined).length)
+  const ids = drafts.map(({ id }) => id ?? next(newIds))
+  await writeLines(sql, drafts, ids, settled)
   // From here on nobody else finalises until this transaction ends.
   const places = await takeNumbers(
     sql,
@@ -101,14 +103,13 @@ export async function issue(desk: Desk, terms: InvoicingTerms, drafts: readonly 
     (draft, index): Ready => ({
       draft,
       settled: at(settled, index),
-      id: draft.id ?? next(ids),
+      id: at(ids, index),
       dueAt: draft.dueOn === undefined ? usual : dayStart(draft.dueOn, terms.timeZone),
       place: at(places, index),
     }),
   )
   const sentAt = terms.autoSend ? now : null
   await writeInvoices(desk, terms, ready, sentAt)
-  await writeLines(sql, ready)
   await post(desk, ready)
   await carry(
     sql,
@@ -158,7 +159,7 @@ function next(ids: number[]): number {
 export async function newInvoiceIds(sql: Sql, count: number): Promise<number[]> {
   if (count === 0) return []
   const rows = await sql.query<{ id: string }>(
-    `select nextval(pg_get_serial_sequence('invoice', 'id')) as id from generate_series(1, $1::int)`,
+    `select nextval('invoice_id_seq') as id from generate_series(1, $1::int)`,
     [count],
   )
   return rows.map(({ id }) => Number(id))
@@ -218,16 +219,21 @@ const unnested = (first: number): string =>
 const arrays = (all: readonly Ready[], now: Date): unknown[] =>
   columns.map(([, type, value]) => {
     const values = all.map((one) => value(one, now))
-    return type === 'text' ? values : arrayLiteral(values)
+    return type === 'text' ? textArrayLiteral(values as (string | null)[]) : arrayLiteral(values)
   })
 
-async function writeLines(sql: Sql, all: readonly Ready[]): Promise<void> {
-  const kept = all.flatMap(({ draft }) => draft.id ?? [])
+async function writeLines(
+  sql: Sql,
+  drafts: readonly Draft[],
+  ids: readonly number[],
+  settled: readonly Settled[],
+): Promise<void> {
+  const kept = drafts.flatMap(({ id }) => id ?? [])
   if (kept.length > 0) await sql.query('delete from invoice_line where invoice_id = any($1::bigint[])', [kept])
   await insertLines(
     sql,
-    all.flatMap(({ id, settled }) =>
-      settled.lines.map((line, position) => ({ ...line, id, position, discount: settled.shares[position] ?? 0n })),
+    settled.flatMap(({ lines, shares }, index) =>
+      lines.map((line, position) => ({ ...line, id: at(ids, index), position, discount: shares[position] ?? 0n })),
     ),
   )
 }
@@ -245,9 +251,9 @@ export async function insertLines(
     [
       arrayLiteral(lines.map(({ id }) => id)),
       arrayLiteral(lines.map(({ position }) => position)),
-      lines.map(({ metric }) => metric),
-      lines.map(({ month }) => month),
-      lines.map(({ description }) => description),
+      textArrayLiteral(lines.map(({ metric }) => metric)),
+      textArrayLiteral(lines.map(({ month }) => month)),
+      textArrayLiteral(lines.map(({ description }) => description)),
       arrayLiteral(lines.map(({ quantity }) => quantity)),
       arrayLiteral(lines.map(({ unitPrice }) => unitPrice)),
       arrayLiteral(lines.map(({ amount: of }) => of)),

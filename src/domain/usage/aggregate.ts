@@ -41,6 +41,26 @@ export async function aggregate(sql: Sql, wanted: AggregateOf): Promise<Map<stri
   return byCustomer
 }
 
+/** What one customer used of one metric, as it was told: late or not, and below 0 where corrections take it there. */
+export interface Used {
+  readonly customerId: string
+  readonly metric: string
+  readonly events: number
+  readonly quantity: Decimal
+}
+
+/** What these customers used in a period, whichever invoice has it. */
+export async function usedIn(
+  sql: Sql,
+  wanted: Pick<AggregateOf, 'customerIds' | 'from' | 'until'>,
+): Promise<readonly Used[]> {
+  const rows = await totals(sql, { ...wanted, takenInBefore: EVER })
+  return rows.map(({ customer_id, metric, events, quantity }) => ({
+    ...{ customerId: customer_id, metric },
+    ...{ events: Number(events), quantity: Decimal.of(quantity) },
+  }))
+}
+
 interface Total {
   customer_id: string
   metric: string
@@ -56,6 +76,8 @@ function aggregateOf({ metric, events, quantity }: Total): Aggregate {
 
 /** No month is before it: events that were taken in by a later month than their own are left out. */
 const ON_TIME = ''
+/** Every month is before it: all events are in. */
+const EVER = '9999-99'
 
 interface Totalled {
   readonly customerIds: readonly string[]
@@ -65,28 +87,34 @@ interface Totalled {
   readonly takenInBefore: Month
 }
 
+/** The events that count: of the period, and of those that came late for it the ones taken in before $4. */
+const COUNTED = `at >= $2 and at < $3 and (billed_month is null or billed_month < $4)`
+
 /**
- * Counted once by unique metrics: each value whose last event in the period adds it. The last of several at one instant is
- * the one with the larger id. An array of texts that sort as they should finds the last without sorting the events.
+ * One pass over the index alone says what was used. Only where a metric's own events decide are they looked at: the last of
+ * them, or of each value, which counts if that added it. Of several at one instant the last is the one with the larger id.
  */
 const totals = (sql: Sql, { customerIds, from, until, takenInBefore }: Totalled): Promise<Total[]> =>
   sql.query<Total>(
-    `select customer_id, metric, sum(events) as events,
+    `with used as (
+       select customer_id, metric, count(*) as events, sum(quantity) as total, max(quantity) as highest
+       from usage_event where customer_id = any($1::text[]) and ${COUNTED} group by customer_id, metric
+     )
+     select customer_id, metric, events,
        case aggregation
-         when 'max' then max(highest)
-         when 'latest' then max(latest)
-         when 'unique' then count(*) filter (where latest > 0)
-         else sum(total)
+         when 'max' then highest
+         when 'latest' then (
+           select quantity from usage_event own
+           where own.customer_id = used.customer_id and own.metric = used.metric and ${COUNTED}
+           order by at desc, event_id collate "C" desc limit 1)
+         when 'unique' then (
+           select count(*) filter (where quantity > 0) from (
+             select distinct on (value) quantity from usage_event own
+             where own.customer_id = used.customer_id and own.metric = used.metric and ${COUNTED}
+             order by value, at desc, event_id collate "C" desc) each_last)
+         else total
        end as quantity
-     from (
-       select customer_id, metric, aggregation, count(*) as events, sum(quantity) as total, max(quantity) as highest,
-         (max(array[to_char(at at time zone 'UTC', 'YYYYMMDDHH24MISSUS'), event_id, quantity::text] collate "C")
-           filter (where aggregation in ('latest', 'unique')))[3]::numeric as latest
-       from usage_event join usage_metric on code = metric
-       where customer_id = any($1::text[]) and at >= $2 and at < $3 and (billed_month is null or billed_month < $4)
-       group by customer_id, metric, aggregation, case when aggregation = 'unique' then value end
-     ) counted
-     group by customer_id, metric, aggregation`,
+     from used join usage_metric on code = metric`,
     [customerIds, from, until, takenInBefore],
   )
 

@@ -1,4 +1,4 @@
-import { dayOf, dayStart, type Month } from '../../kit/months.ts'
+import { dayOf, dayStart, followingDay, type Month } from '../../kit/months.ts'
 
 /** Which day an instant falls on in a zone, for thousands of instants on few days: each day is looked up once. */
 export class Calendar {
@@ -26,12 +26,9 @@ export class Calendar {
     const found = {
       day,
       from: dayStart(day, this.#zone).getTime(),
-      until: dayStart(following(day), this.#zone).getTime(),
+      until: dayStart(followingDay(day), this.#zone).getTime(),
     }
     this.#days.push(found)
     return found
   }
 }
-
-const following = (day: string): string =>
-  new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10)

@@ -1,3 +1,4 @@
+import { assert } from '../../kit/assert.ts'
 import type { Month } from '../../kit/months.ts'
 import type { Sql } from '../../kit/sql.ts'
 
@@ -10,6 +11,24 @@ const CLOSING_LOCK = 7_205_759_405
  */
 export const keepMonthsOpen = async (sql: Sql): Promise<void> => {
   await sql.query('select pg_advisory_xact_lock_shared($1)', [CLOSING_LOCK])
+}
+
+/**
+ * An instant of the database's clock before which nothing is written any more that cannot be seen yet: now, or when the
+ * oldest of those began who are writing usage. Read what was written in a later statement.
+ */
+export async function writtenBefore(sql: Sql): Promise<Date> {
+  // First: who begins to write after it writes after it.
+  const [clock] = await sql.query<{ now: Date }>('select clock_timestamp() as now')
+  const [writers] = await sql.query<{ since: Date | null }>(
+    `select min(xact_start) as since from pg_locks join pg_stat_activity using (pid)
+     where locktype = 'advisory' and objsubid = 1 and (classid::bigint << 32) | objid::bigint = $1
+       and pg_locks.database = (select oid from pg_database where datname = current_database())`,
+    [CLOSING_LOCK],
+  )
+  assert(clock !== undefined, 'The database has no clock')
+  const since = writers?.since ?? clock.now
+  return since < clock.now ? since : clock.now
 }
 
 /**

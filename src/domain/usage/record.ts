@@ -1,4 +1,4 @@
-import { arrayLiteral } from '../../kit/array-literal.ts'
+import { arrayLiteral, textArrayLiteral } from '../../kit/array-literal.ts'
 import { type Month, nextMonth } from '../../kit/months.ts'
 import type { Sql } from '../../kit/sql.ts'
 import { Calendar } from './calendar.ts'
@@ -98,12 +98,12 @@ async function write(sql: Sql, drafts: readonly Draft[], lateFor: LateFor): Prom
      on conflict (customer_id, event_id) do nothing
      returning customer_id, event_id`,
     [
-      sorted.map(({ event }) => event.customerId),
+      textArrayLiteral(sorted.map(({ event }) => event.customerId)),
       arrayLiteral(sorted.map(({ event }) => event.at.toISOString())),
-      sorted.map(({ event }) => event.metric),
+      arrayLiteral(sorted.map(({ event }) => event.metric)),
       arrayLiteral(sorted.map(({ event }) => event.quantity)),
-      sorted.map(({ event }) => event.value ?? null),
-      sorted.map(({ event }) => event.id),
+      textArrayLiteral(sorted.map(({ event }) => event.value ?? null)),
+      textArrayLiteral(sorted.map(({ event }) => event.id)),
       arrayLiteral(sorted.map(lateFor)),
       arrayLiteral(sorted.map(({ receivedAt }) => receivedAt.toISOString())),
     ],

@@ -15,10 +15,9 @@ import type {
   PaymentMethod,
   Unknown,
 } from '../port.ts'
-import { decline, declineOf } from './declines.ts'
+import { decline, declineOf, lastFailure } from './declines.ts'
 import { type Heard, type Refused, unknown } from './line.ts'
 import { idOf, type Parts } from './parts.ts'
-import { withoutSecrets } from './redaction.ts'
 import { redirectOf } from './redirect.ts'
 import { findMade, mayBeForgotten, stillUnknown } from './reference.ts'
 import { fromUnits, toUnits } from './units.ts'
@@ -235,14 +234,9 @@ function pending(intent: Intent, waitsFor: ChargePending['waitsFor']): ChargePen
 /** Why the last try failed, if one did. A bank that only wants to see the customer has not said no. */
 function failureOf(intent: Intent): Declined | undefined {
   const error = intent.last_payment_error
-  if (error === null || error.code === 'authentication_required' || error.decline_code === 'authentication_required')
-    return undefined
-  return decline({
-    code: error.decline_code ?? error.code ?? error.type,
-    message: withoutSecrets(error.message ?? 'The payment failed.'),
-    advice: error.advice_code,
-    id: intent.id,
-  })
+  return error?.code === 'authentication_required' || error?.decline_code === 'authentication_required'
+    ? undefined
+    : lastFailure(intent)
 }
 
 const isMissing = (heard: Refused | NotSent | Unknown): boolean =>

@@ -1,5 +1,7 @@
+import type Stripe from 'stripe'
 import type { Declined } from '../port.ts'
 import type { Refused } from './line.ts'
+import { withoutSecrets } from './redaction.ts'
 
 /*
  * How final a «no» is, by https://docs.stripe.com/declines/codes and https://docs.stripe.com/error-codes. A code that stands
@@ -76,3 +78,14 @@ export function decline(said: {
 /** A refused request: it was understood and not done, so that it is a decline like any other. */
 export const declineOf = ({ code, message, advice, payment }: Refused): Declined =>
   decline({ code, message, advice, id: payment?.id })
+
+/** Why the last try of a payment failed, if one did. Stripe forgets it as soon as the payment is tried anew. */
+export function lastFailure({ id, last_payment_error: error }: Stripe.PaymentIntent): Declined | undefined {
+  if (error === null) return undefined
+  return decline({
+    code: error.decline_code ?? error.code ?? error.type,
+    message: withoutSecrets(error.message ?? 'The payment failed.'),
+    advice: error.advice_code,
+    id,
+  })
+}

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
 import type { Amount, Asset } from '../../kit/money.ts'
 import type { Absent, Declined, NotSent, Unknown } from '../port.ts'
-import { declineOf } from './declines.ts'
+import { declineOf, lastFailure } from './declines.ts'
 import { type Heard, unknown } from './line.ts'
 import { idOf, partsOf, type StripeOptions } from './parts.ts'
 import { findInList, stillUnknown } from './reference.ts'
@@ -34,6 +34,8 @@ export interface Issued {
   readonly pdf?: string | undefined
   /** What paid it, and refunds it: `pi_…`. */
   readonly paymentId?: string | undefined
+  /** Of an open one, and only from a look-up by its id: why it was last not paid. Left out while a payment is under way. */
+  readonly failure?: Declined | undefined
 }
 
 /** Made, and not finished: `issue` with the same request goes on. */
@@ -72,10 +74,13 @@ export interface StripeInvoices {
 /** So that one answer says what paid it. */
 const EXPAND = ['payments']
 
+/** So that it also says how its payment stands. Four levels are as deep as Stripe goes: a list of invoices cannot say it. */
+const EXPAND_PAYMENT = ['payments.data.payment.payment_intent']
+
 export function stripeInvoices(options: StripeOptions): StripeInvoices {
   const { line } = partsOf(options)
 
-  const read = (id: string) => line.ask((stripe) => stripe.invoices.retrieve(id, { expand: EXPAND }))
+  const read = (id: string) => line.ask((stripe) => stripe.invoices.retrieve(id, { expand: EXPAND_PAYMENT }))
 
   const find = (reference: string, customer: string): Promise<Heard<Stripe.Invoice | undefined>> =>
     findInList(line, reference, (stripe, params) =>
@@ -216,7 +221,8 @@ function stateOf(invoice: Stripe.Invoice): Issued | Draft | Unknown {
   if (billed === undefined || paid === undefined) return unknown(`Stripe says ${id} is in money that is not known here`)
   const outcome = OUTCOMES.find((one) => one === status)
   if (outcome === undefined) return unknown(`Stripe says ${id} is ${status}, which is not known here`)
-  const payment = invoice.payments?.data.find((one) => one.status === 'paid')?.payment
+  const payments = invoice.payments?.data ?? []
+  const payment = payments.find((one) => one.status === 'paid')?.payment
   return {
     outcome,
     id,
@@ -227,5 +233,13 @@ function stateOf(invoice: Stripe.Invoice): Issued | Draft | Unknown {
     url: invoice.hosted_invoice_url ?? undefined,
     pdf: invoice.invoice_pdf ?? undefined,
     paymentId: idOf(payment?.payment_intent),
+    failure: outcome === 'open' ? failureAmong(payments) : undefined,
   }
+}
+
+/** An invoice has one payment intent for all of its tries: it waits for another method only when the last one failed. */
+function failureAmong(payments: readonly Stripe.InvoicePayment[]): Declined | undefined {
+  const intent = payments.find((one) => one.status === 'open')?.payment.payment_intent
+  if (typeof intent !== 'object' || intent.status !== 'requires_payment_method') return undefined
+  return lastFailure(intent)
 }

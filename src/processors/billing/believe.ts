@@ -40,7 +40,7 @@ export async function believePaid(work: Believing, held: Held, issued: Issued): 
       source: null,
     }))
   const moved = { amount: issued.paymentId === undefined ? 0n : issued.paid, currency: issued.currency }
-  await closeCopy(sql, invoice.id)
+  await closeCopy(sql, invoice.id, issued)
   if (moved.amount === payment.amount && moved.currency === invoice.currency) {
     await receivePayment(work, held, { gateway: 'stripe', amount: amount(moved.amount), currency: invoice.currency })
     return movePayment(work, payment, { status: 'succeeded', gatewayId: movedId, moved })

@@ -91,7 +91,7 @@ export async function keep(
       return { is: 'on' }
     case 'void':
     case 'uncollectible':
-      await closeCopy(sql, invoice.id)
+      await closeCopy(sql, invoice.id, answer)
       return { is: 'on' }
     case 'paid':
       return { is: 'settled' }

@@ -25,6 +25,8 @@ export interface InvoiceLookUp {
   readonly id: string
   /** A payment whose answer was lost. */
   readonly lost: { readonly paymentId: string; readonly source: string; readonly askedAt: Date } | undefined
+  /** The payment that a bank was at before it was asked: a failure that is told is its own, and of no earlier one. */
+  readonly pendingId: string | undefined
 }
 
 /**
@@ -65,6 +67,7 @@ export async function beginInvoiceLookUp(
             source: keyring.open(source, sourcePlace(payment.id)),
             askedAt: payment.askedAt ?? now,
           },
+    pendingId: payment?.status === 'pending' ? payment.id : undefined,
   }
 }
 
@@ -98,7 +101,7 @@ export async function finishInvoiceLookUp(
       return (await believePaid(work, held, state)).status
     case 'void':
     case 'uncollectible':
-      if ((await copyOf(sql, asked.invoiceId)).id === asked.id) await closeCopy(sql, asked.invoiceId)
+      if ((await copyOf(sql, asked.invoiceId)).id === asked.id) await closeCopy(sql, asked.invoiceId, asked)
       if (payment !== undefined && payment.status !== 'created')
         await failed(work, held.invoice, payment, {
           status: 'declined',
@@ -121,6 +124,10 @@ export async function finishInvoiceLookUp(
         })
       return 'not_sent'
     case 'open':
+      if (state.failure !== undefined && payment?.status === 'pending' && payment.id === asked.pendingId) {
+        await failed(work, held.invoice, payment, { ...state.failure, status: 'declined' })
+        return 'declined'
+      }
       // Lost no more: a bank is at it.
       if (payment?.status === 'pending' || isSame) await stillPending(work, payment)
       return 'open'

@@ -15,7 +15,10 @@ export interface MonthDrafts {
   readonly problems: readonly { readonly subject: string; readonly message: string }[]
 }
 
-/** What a month costs these customers, who are locked, and whose month is closed. One pass over their usage. */
+/**
+ * What a month costs these customers, who are locked and stand in the order of their ids, and whose month is closed. One
+ * pass over their usage.
+ */
 export async function draftMonth(
   sql: Sql,
   customers: readonly BillingCustomer[],
@@ -32,6 +35,7 @@ export async function draftMonth(
     late: { month, zone },
   })
   const plans = await plansByCode(sql)
+  const isThere = presentIn(month)
 
   const drafts: Draft[] = []
   const problems: { subject: string; message: string }[] = []
@@ -44,7 +48,7 @@ export async function draftMonth(
         aggregates: used.get(customer.id) ?? [],
         month,
         currency: customer.currency,
-        fee: { cycle: isThere(customer, month) ? plan.cycle : 'none', since: customer.startsOn.slice(0, 7) },
+        fee: { cycle: isThere(customer) ? plan.cycle : 'none', since: customer.startsOn.slice(0, 7) },
       })
       // With taxes of up to its own size, and what is brought: still within what an invoice holds.
       const sum = lines.reduce((total, { amount }) => total + amount, 0n)
@@ -58,8 +62,10 @@ export async function draftMonth(
 }
 
 /** Whoever left before the month pays no fee for it, but for usage that came late. */
-const isThere = ({ startsOn, endsOn }: BillingCustomer, month: Month): boolean =>
-  startsOn < `${nextMonth(month)}-01` && (endsOn === null || endsOn >= `${month}-01`)
+const presentIn = (month: Month) => {
+  const [first, after] = [`${month}-01`, `${nextMonth(month)}-01`]
+  return ({ startsOn, endsOn }: BillingCustomer): boolean => startsOn < after && (endsOn === null || endsOn >= first)
+}
 
 const lineOf = ({ metric, month, description, quantity, unitPrice, amount }: PricedLine): Line => ({
   ...{ metric, month, description, amount },
@@ -67,7 +73,10 @@ const lineOf = ({ metric, month, description, quantity, unitPrice, amount }: Pri
   unitPrice: unitPrice?.toString() ?? null,
 })
 
-/** Those whose month has an invoice. Whoever makes one holds the customer's lock. */
+/**
+ * Those whose month has an invoice. Whoever makes one holds the customer's lock. Asked for as a span, from the first to the
+ * last in the order of their ids: one piece of one index, whatever the planner knows of a table that is just being filled.
+ */
 async function billedAlready(
   sql: Sql,
   customers: readonly BillingCustomer[],
@@ -75,8 +84,8 @@ async function billedAlready(
 ): Promise<ReadonlySet<string>> {
   const rows = await sql.query<{ customer_id: string }>(
     `select customer_id from invoice
-     where issuer = $1 and customer_id = any($2::text[]) and month = $3 and origin = 'usage' and status <> 'void'`,
-    [terms.issuer, customers.map(({ id }) => id), month],
+     where issuer = $1 and month = $2 and customer_id between $3 and $4 and origin = 'usage' and status <> 'void'`,
+    [terms.issuer, month, customers[0]?.id, customers.at(-1)?.id],
   )
   return new Set(rows.map((row) => row.customer_id))
 }

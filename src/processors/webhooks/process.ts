@@ -1,4 +1,4 @@
-import { invoiceCopied } from '../../domain/billing/copy.ts'
+import { invoiceCopied, wasClosed } from '../../domain/billing/copy.ts'
 import { paymentMoved } from '../../domain/billing/payment.ts'
 import { openCase } from '../../domain/payments/desk.ts'
 import { mayBeDisputed, settleDispute } from '../../domain/payments/dispute.ts'
@@ -76,7 +76,10 @@ async function beginWith(
   const gateway = webhook.gateway as GatewayName
   if (about.object === 'invoice') {
     const invoiceId = await invoiceCopied(sql, gateway, about.id)
-    if (invoiceId === undefined) return over('parked', 'Nobody here knows which invoice it is about (yet)')
+    if (invoiceId === undefined)
+      return (await wasClosed(sql, gateway, about.id))
+        ? over('processed', 'It is about a copy that nobody can pay any more')
+        : over('parked', 'Nobody here knows which invoice it is about (yet)')
     const asked = await beginInvoiceLookUp(work, invoiceId, services)
     return typeof asked === 'string'
       ? over('processed', asked)

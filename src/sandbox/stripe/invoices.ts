@@ -7,7 +7,7 @@ import { customerOf, use } from './methods.ts'
 import { Paging, page } from './paging.ts'
 import { noSuch, Problem, refused } from './problem.ts'
 import { answer, fieldsOf } from './respond.ts'
-import type { Invoice, InvoiceItem, InvoiceLine } from './rows.ts'
+import type { Invoice, InvoiceItem, InvoiceLine, InvoicePayment } from './rows.ts'
 import { shown, type World } from './world.ts'
 
 const NewItem = z.strictObject({
@@ -258,6 +258,10 @@ export function invoiceRoutes(app: Hono, world: World): void {
     const voided = invoices.put({
       ...invoice,
       amount_remaining: 0,
+      payments: {
+        ...invoice.payments,
+        data: invoice.payments.data.map((payment) => ({ ...payment, status: 'canceled' })),
+      },
       status: 'void',
       status_transitions: { ...invoice.status_transitions, voided_at: world.seconds() },
     })
@@ -363,7 +367,11 @@ export function invoiceRoutes(app: Hono, world: World): void {
         metadata: {},
         allowed_payment_method_types: ['card', 'us_bank_account', 'sepa_debit'],
       })
-    invoices.put({ ...invoice, _intent: intent.id })
+    invoices.put({
+      ...invoice,
+      payments: { ...invoice.payments, data: [paymentOf(invoice, intent.id)] },
+      _intent: intent.id,
+    })
     if (does === 'fail')
       return fail(
         world,
@@ -373,11 +381,12 @@ export function invoiceRoutes(app: Hono, world: World): void {
     return pay(world, intent, method, { present: !offSession, origin, authenticated: !offSession })
   }
 
-  function paid(invoice: Invoice, intent: string | null): Invoice {
-    const payment = {
+  /** The one that the invoice has, or its first. */
+  const paymentOf = (invoice: Invoice, intent: string): InvoicePayment =>
+    invoice.payments.data.find(({ payment }) => payment.payment_intent === intent) ?? {
       id: world.newId('inpay'),
       object: 'invoice_payment',
-      amount_paid: invoice.amount_remaining,
+      amount_paid: null,
       amount_requested: invoice.amount_remaining,
       created: world.seconds(),
       currency: invoice.currency,
@@ -385,8 +394,12 @@ export function invoiceRoutes(app: Hono, world: World): void {
       is_default: true,
       livemode: false,
       payment: { type: 'payment_intent', payment_intent: intent },
-      status: 'paid',
+      status: 'open',
     }
+
+  function paid(invoice: Invoice, intent: string | null): Invoice {
+    const payments: InvoicePayment[] =
+      intent === null ? [] : [{ ...paymentOf(invoice, intent), amount_paid: invoice.amount_remaining, status: 'paid' }]
     const done = invoices.put({
       ...invoice,
       // What was really taken: a mood may have taken another amount.
@@ -394,7 +407,7 @@ export function invoiceRoutes(app: Hono, world: World): void {
       amount_remaining: 0,
       attempted: true,
       attempt_count: invoice.attempt_count + (intent === null ? 0 : 1),
-      payments: { ...invoice.payments, data: intent === null ? [] : [payment] },
+      payments: { ...invoice.payments, data: payments },
       status: 'paid',
       status_transitions: { ...invoice.status_transitions, paid_at: world.seconds() },
     })
@@ -404,7 +417,9 @@ export function invoiceRoutes(app: Hono, world: World): void {
   }
 
   function respond(c: Context, invoice: Invoice, expand: readonly string[] = []): Response {
-    return answer(world, c, expand.includes('payments') ? invoice : without(invoice), expand)
+    const isWhole = expand.some((path) => path.split('.')[0] === 'payments')
+    // A copy, since what is expanded stands in it.
+    return answer(world, c, isWhole ? structuredClone(invoice) : without(invoice), expand)
   }
 }
 

@@ -267,6 +267,21 @@ export interface InvoiceLine {
   readonly quantity: number
 }
 
+/** How an invoice is paid: one for all tries. */
+export interface InvoicePayment {
+  readonly id: string
+  readonly object: 'invoice_payment'
+  readonly amount_paid: number | null
+  readonly amount_requested: number
+  readonly created: number
+  readonly currency: string
+  readonly invoice: string
+  readonly is_default: true
+  readonly livemode: false
+  readonly payment: { readonly type: 'payment_intent'; readonly payment_intent: string }
+  readonly status: 'open' | 'paid' | 'canceled'
+}
+
 export interface Invoice extends Row {
   readonly object: 'invoice'
   readonly account_country: string
@@ -302,7 +317,7 @@ export interface Invoice extends Row {
   readonly number: string | null
   readonly payments: {
     readonly object: 'list'
-    readonly data: readonly unknown[]
+    readonly data: readonly InvoicePayment[]
     readonly has_more: false
     readonly url: string
   }
