@@ -31,6 +31,14 @@ async function exhaustDay(user: string): Promise<void> {
 
 const isOverDay = { code: 'PAY_005', refusal: 'payment.overDailyLimit' }
 
+test.each([
+  ['with a control character', 'a%01b'],
+  ['longer than any name', 'a'.repeat(256)],
+])('nobody is verified under a name %s', async (_what, name) => {
+  const asked = await setKyc(wallets, name, { level: 'ADVANCED' })
+  expect(asked).toMatchObject({ status: 422, body: { detail: [{ loc: ['path', 'user_id'] }] } })
+})
+
 describe('limits of a transaction, a day and a month', () => {
   test.each([
     ['BASIC', '5000.00', '10000.00', '100000.00'],

@@ -4,7 +4,7 @@ import { MAX_ID, plainText } from '../../jobs/text.ts'
 import { errorSchema } from '../errors.ts'
 import { reply } from '../reply.ts'
 import type { Router } from '../route.ts'
-import { submission } from '../submission.ts'
+import { AS_IN_KIND, submission } from '../submission.ts'
 import { clientOf, userMeant } from './acting.ts'
 import { decimalOf, moneyText } from './amounts.ts'
 import type { PaymentRouteParts } from './parts.ts'
@@ -68,7 +68,7 @@ export function kycRoutes(router: Router, parts: PaymentRouteParts): void {
     tag,
     summary: 'Set how far a user is verified',
     access: ['admin'],
-    fromPath: { user_id: (written) => written },
+    fromPath: { user_id: AS_IN_KIND },
     fill: ({ c }) => ({ client: clientOf(c, parts.keyring) }),
   })
 }
