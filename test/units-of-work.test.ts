@@ -38,17 +38,20 @@ test('A unit of work whose connection is lost gives it back: as many can be lost
 
 test('A unit of work that cannot even begin on the connection that it was given does not keep it', async () => {
   for (let lost = 0; lost < 2 * CONNECTIONS; lost++) {
-    await database.unitOfWork(({ sql }) => sql.query('select 1'))
+    await answersAgain()
     // Most of them are noticed by the pool before they are used; what is not must not be kept either.
     const ending = endAllSessions()
     await Promise.allSettled([1, 2, 3].map(() => database.unitOfWork(({ sql }) => sql.query('select 1'))))
     await ending
   }
-  // The last ones to end may be lost only now, and each is lost once.
-  await vi.waitFor(async () =>
+  await answersAgain()
+})
+
+/** The last sessions to end may be lost only now, and each is lost once. */
+const answersAgain = () =>
+  vi.waitFor(async () =>
     expect(await database.unitOfWork(({ sql }) => sql.query('select 1 as one'))).toEqual([{ one: 1 }]),
   )
-})
 
 test('However many units of work come at once, each has its turn, and none waits in the pool, which gives up on whoever does', async () => {
   let waited = 0
