@@ -72,8 +72,9 @@ export class Role {
   }
 
   #spawn(started: () => void): void {
+    const { PATH, HOME, NODE_COMPILE_CACHE } = process.env
     const child = spawn(process.execPath, [MAIN, ...this.#roles], {
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...this.#env },
+      env: { PATH, HOME, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }), ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child = child

@@ -30,8 +30,9 @@ export class SoakProcess {
 
   static async start(name: string, env: Readonly<Record<string, string>>, log: string): Promise<SoakProcess> {
     const output = openSync(log, 'w')
+    const { PATH, HOME, NODE_COMPILE_CACHE } = process.env
     const child = spawn(process.execPath, ['--expose-gc', '--import', PROBE, MAIN, name], {
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+      env: { PATH, HOME, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }), ...env },
       stdio: ['ignore', output, output, 'ipc'],
     })
     closeSync(output)

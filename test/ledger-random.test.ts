@@ -11,7 +11,7 @@ import { freshDatabase, type TestDatabase } from './support/database.ts'
 import { findingsIn, issuance, issueToken, NOON, revenue } from './support/ledger.ts'
 
 /** Batches in all: runs × connections × about 14 each. */
-const RUNS = 35
+const RUNS = 28
 const CONNECTIONS = 6
 
 /** Few, so that the connections are in each other's way all the time. */

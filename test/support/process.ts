@@ -34,8 +34,9 @@ export class BursarProcess {
 
   /** Resolves when the process says that it has started; rejects with its last words when it ends before. */
   static async start(roles: readonly string[], env: Readonly<Record<string, string>>): Promise<BursarProcess> {
+    const { PATH, HOME, NODE_COMPILE_CACHE } = process.env
     const child = spawn(process.execPath, [MAIN, ...roles], {
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+      env: { PATH, HOME, NODE_COMPILE_CACHE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const started = new BursarProcess(child)
