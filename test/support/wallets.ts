@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { type GatewayName, gatewayNames } from '../../src/gateways/port.ts'
 import type { KindName } from '../../src/jobs/catalogue.ts'
 import { Dispatcher } from '../../src/jobs/dispatch.ts'
@@ -287,11 +287,10 @@ export class Wallets {
   /** The books are in order, no operation is stuck, and what each gateway says it moved for us is what we say. */
   async expectAllInOrder(): Promise<void> {
     // What is told on the side, such as a forgery, may be submitted after the last answer.
-    const leftOpen = async () => {
+    await vi.waitFor(async () => {
       await this.bursar.quiet()
-      return this.unfinished()
-    }
-    await expect.poll(leftOpen).toEqual([])
+      expect(await this.unfinished()).toEqual([])
+    })
     await this.bursar.expectCleanBooks()
     for (const name of gatewayNames) await this.expectSameAsAt(name)
   }
