@@ -16,7 +16,9 @@ export interface Contestant {
   readonly database: BenchDatabase | undefined
   /** Processor seconds used so far, by process. */
   cpu(): Record<string, number>
-  /** Stops the workers in their tracks, or lets them go on. */
+  /** Stops all its processes in their tracks, or lets them go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+  /** The same for its workers. */
   signalWorkers?(signal: 'SIGSTOP' | 'SIGCONT'): void
   stop(): Promise<void>
 }
@@ -96,6 +98,9 @@ export async function startDesign(stage: Stage, design: Design, terms: Terms): P
       ...(stage.postmaster === undefined ? {} : { postgres: cpuSeconds(stage.postmaster) }),
       ...(redis === undefined ? {} : { redis: cpuSeconds(redis.pid) }),
     }),
+    signal(signal) {
+      for (const { pid } of [door, ...workers]) process.kill(pid, signal)
+    },
     signalWorkers(signal) {
       for (const { pid } of workers) process.kill(pid, signal)
     },
@@ -117,6 +122,22 @@ export async function startEcho(stage: Stage): Promise<Contestant> {
     paths: ['/echo'],
     database: undefined,
     cpu: () => ({ api: cpuSeconds(echo.pid) }),
+    signal: (signal) => void process.kill(echo.pid, signal),
     stop: () => echo.stop(),
+  }
+}
+
+/** Lets one work while the others stand still: what they do while nobody asks them would be at its expense. */
+export async function alone<Result>(
+  one: Contestant,
+  all: readonly Contestant[],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const others = all.filter((other) => other !== one)
+  for (const other of others) other.signal('SIGSTOP')
+  try {
+    return await work()
+  } finally {
+    for (const other of others) other.signal('SIGCONT')
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { firstIdAt } from '../src/kit/ids.ts'
-import type { Contestant } from './contestant.ts'
+import { alone, type Contestant } from './contestant.ts'
 import { type CpuMicros, type Measure, median } from './findings.ts'
 import type { LoadOrder, LoadReport } from './load.ts'
 import { ask } from './processes.ts'
@@ -32,8 +32,8 @@ const QUIET_WITHIN_MS = 300_000
 const SETTLE_MS = 300
 
 /**
- * The contestants in turns (A B A B), so that a machine that has other work hits all alike; medians over the rounds. A
- * round asks for as many deductions as the contestant did in `seconds` before: it is over when the last one has its
+ * The contestants in turns (A B A B), so that a machine that has other work hits all alike, and each alone; medians over
+ * the rounds. A round asks for as many deductions as the contestant did in `seconds` before: it is over when the last one has its
  * outcome, so nobody is praised for what is only waiting.
  */
 export async function inTurns(stage: Stage, contestants: readonly Contestant[]): Promise<Measure[]> {
@@ -41,13 +41,13 @@ export async function inTurns(stage: Stage, contestants: readonly Contestant[]):
   const warmUpSeconds = Math.min(seconds, 2)
   const pace = new Map<Contestant, number>()
   for (const contestant of contestants) {
-    pace.set(contestant, await warmedUp(contestant, connections, warmUpSeconds))
+    pace.set(contestant, await alone(contestant, contestants, () => warmedUp(contestant, connections, warmUpSeconds)))
   }
   const measured = new Map<Contestant, Round[]>(contestants.map((one) => [one, []]))
   for (let turn = 0; turn < rounds; turn++) {
     for (const contestant of contestants) {
       const requests = (pace.get(contestant) ?? 0) * seconds
-      const result = await round(contestant, { connections, requests })
+      const result = await alone(contestant, contestants, () => round(contestant, { connections, requests }))
       pace.set(contestant, result.perSecond)
       measured.get(contestant)?.push(result)
       stage.say(`  ${contestant.name}: ${described(result)}`)

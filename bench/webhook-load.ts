@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import autocannon, { type Request, type Result } from 'autocannon'
 import { webhookSignature } from '../src/sandbox/mock/signature.ts'
+import { closedLoop, type LoopReport, rawRequest } from './closed-loop.ts'
 import { asked } from './processes.ts'
 
 /** So many webhooks of the mock gateway, signed beforehand, in a closed loop. */
@@ -16,25 +16,14 @@ export interface WebhookOrder {
   readonly repeatEvery: number
 }
 
-export interface WebhookReport {
-  /** Answered 200: on disk, or known to be. */
-  readonly answered: number
+export interface WebhookReport extends LoopReport {
   readonly events: number
-  readonly refused: number
-  /** Unix milliseconds of the first request and the last answer. */
-  readonly startedAt: number
-  readonly endedAt: number
-  readonly p50: number
-  readonly p99: number
   readonly cpuSeconds: number
 }
 
-const LOOK_MS = 50
-const TIMEOUT_SECONDS = 60
-
 /** Requests of one connection: new events, and every so often a repeat of the last but some. */
-function requestsOf(order: WebhookOrder, first: number, count: number): { requests: Request[]; events: number } {
-  const requests: Request[] = []
+function requestsOf(order: WebhookOrder, first: number, count: number): { requests: Buffer[]; events: number } {
+  const requests: Buffer[] = []
   let events = 0
   for (let n = 0; n < count; n++) {
     const repeated = n % order.repeatEvery === order.repeatEvery - 1 ? requests[n - order.repeatEvery + 1] : undefined
@@ -44,7 +33,7 @@ function requestsOf(order: WebhookOrder, first: number, count: number): { reques
   return { requests, events }
 }
 
-function webhook({ charges, secret }: WebhookOrder, nth: number): Request {
+function webhook({ charges, secret }: WebhookOrder, nth: number): Buffer {
   const charge = charges[nth % charges.length]
   const body = JSON.stringify({
     id: `mock_event_${randomUUID()}`,
@@ -63,48 +52,24 @@ function webhook({ charges, secret }: WebhookOrder, nth: number): Request {
       created_at: new Date().toISOString(),
     },
   })
-  const headers = { 'content-type': 'application/json', 'x-mock-signature': webhookSignature(secret, body, new Date()) }
-  return { method: 'POST', path: '/webhooks/mock', headers, body }
-}
-
-async function shoot(order: WebhookOrder): Promise<WebhookReport> {
-  const each = Math.ceil(order.requests / order.connections)
-  const prepared = Array.from({ length: order.connections }, (_, nth) => requestsOf(order, nth * each, each))
-  const { promise, resolve, reject } = Promise.withResolvers<Result>()
-  let connection = 0
-  let startedAt = 0
-  let endedAt = 0
-  const cpuBefore = process.cpuUsage()
-  const shooting = autocannon(
-    {
-      url: order.url,
-      connections: order.connections,
-      amount: each * order.connections,
-      timeout: TIMEOUT_SECONDS,
-      sampleInt: LOOK_MS,
-      setupClient: (client) => client.setRequests(prepared[connection++]?.requests ?? []),
-    },
-    (error: unknown, result) => (error ? reject(error) : resolve(result)),
-  )
-  shooting.once('start', () => {
-    startedAt = Date.now()
-  })
-  shooting.on('response', () => {
-    endedAt = Date.now()
-  })
-  const result = await promise
-  const { user, system } = process.cpuUsage(cpuBefore)
-  return {
-    answered: result['2xx'],
-    events: prepared.reduce((sum, { events }) => sum + events, 0),
-    refused: result.non2xx + result.errors,
-    startedAt,
-    endedAt,
-    p50: result.latency.p50,
-    p99: result.latency.p99,
-    cpuSeconds: (user + system) / 1e6,
-  }
+  return rawRequest('/webhooks/mock', { 'x-mock-signature': webhookSignature(secret, body, new Date()) }, body)
 }
 
 /** A process of its own, so that making the load never shares a thread with what is measured. */
-if (import.meta.main) process.stdout.write(JSON.stringify(await shoot(asked<WebhookOrder>())))
+if (import.meta.main) {
+  const order = asked<WebhookOrder>()
+  const each = Math.ceil(order.requests / order.connections)
+  const prepared = Array.from({ length: order.connections }, (_, nth) => requestsOf(order, nth * each, each))
+  const turns = prepared.map(({ requests }) => requests.values())
+  const cpuBefore = process.cpuUsage()
+  const report = await closedLoop({
+    url: order.url,
+    connections: order.connections,
+    requests: each * order.connections,
+    next: (connection) => turns[connection]?.next().value,
+  })
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const events = prepared.reduce((sum, one) => sum + one.events, 0)
+  const whole: WebhookReport = { ...report, events, cpuSeconds: (user + system) / 1e6 }
+  process.stdout.write(JSON.stringify(whole))
+}

@@ -1,4 +1,4 @@
-import { type Contestant, designs, startDesign } from '../contestant.ts'
+import { alone, type Contestant, designs, startDesign } from '../contestant.ts'
 import { inTurns } from '../drive.ts'
 import { type LatencyMs, type Measure, median, percentile } from '../findings.ts'
 import type { PaceOrder, PaceReport } from '../pace.ts'
@@ -31,7 +31,7 @@ export const fixedRate: Section = {
         const rates = all.map((_, index) => Math.max(1, Math.round((full[index]?.perSecond ?? 0) * SHARE)))
         for (let turn = 0; turn < stage.options.rounds; turn++) {
           for (const [index, one] of all.entries())
-            rounds.get(one)?.push(await paced(stage, one, caller.headers, rates[index] ?? 1))
+            rounds.get(one)?.push(await alone(one, all, () => paced(stage, one, caller.headers, rates[index] ?? 1)))
         }
         for (const [index, one] of all.entries()) {
           const latency = medianOf(rounds.get(one) ?? [])

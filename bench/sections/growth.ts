@@ -1,5 +1,5 @@
 import { answerTimes } from '../answer-times.ts'
-import { type Contestant, designs, startDesign } from '../contestant.ts'
+import { alone, type Contestant, designs, startDesign } from '../contestant.ts'
 import { inTurns, times } from '../drive.ts'
 import { atLeast, type Measure, median, percentile, type Verdict } from '../findings.ts'
 import type { Backend } from '../options.ts'
@@ -92,7 +92,8 @@ async function idleTimes(stage: Stage, all: readonly Contestant[]): Promise<numb
   const rounds = all.map((): number[] => [])
   for (const one of all) await answerTimes(one, ASKED)
   for (let turn = 0; turn < stage.options.rounds; turn++) {
-    for (const [index, one] of all.entries()) rounds[index]?.push(percentile(await answerTimes(one, ASKED), 0.5))
+    for (const [index, one] of all.entries())
+      rounds[index]?.push(percentile(await alone(one, all, () => answerTimes(one, ASKED)), 0.5))
   }
   return rounds.map((p50s) => median(p50s))
 }

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { SignJWT } from 'jose'
 import { newId } from '../../src/kit/ids.ts'
 import { developmentSecrets } from '../../src/platform/config/variables.ts'
-import { type Contestant, designs, startDesign } from '../contestant.ts'
+import { alone, type Contestant, designs, startDesign } from '../contestant.ts'
 import { type Measure, median, perSecond } from '../findings.ts'
 import { ask } from '../processes.ts'
 import type { Stage } from '../stage.ts'
@@ -76,7 +76,7 @@ async function inTurns(stage: Stage, all: readonly Contestant[], one: Case, jwt:
   for (let turn = 0; turn <= rounds; turn++) {
     for (const contestant of all) {
       const events = pace.has(contestant) ? (pace.get(contestant) ?? 0) * seconds : FIRST_EVENTS
-      const round = await play(contestant, { ...one, events, jwt })
+      const round = await alone(contestant, all, () => play(contestant, { ...one, events, jwt }))
       pace.set(contestant, round.perSecond)
       if (turn > 0) measured.get(contestant)?.push(round)
       stage.say(`  ${contestant.name}, ${one.condition}: ${described(round)}`)

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { sandboxKeys, startSandbox } from '../../src/sandbox/server.ts'
-import { type Contestant, designs, startDesign } from '../contestant.ts'
+import { alone, type Contestant, designs, startDesign } from '../contestant.ts'
 import { type Measure, median, perSecond } from '../findings.ts'
 import type { Backend } from '../options.ts'
 import { ask } from '../processes.ts'
@@ -78,8 +78,10 @@ async function inTurns(stage: Stage, all: readonly Receiver[]): Promise<Measure[
   for (let turn = 0; turn <= rounds; turn++) {
     for (const one of all) {
       const asked = Math.min(requests.get(one) ?? FIRST_REQUESTS, MOST_REQUESTS)
-      const apart = await oneAfterTheOther(stage, one, asked)
-      const round = { ...apart, atOnce: await bothAtOnce(stage, one, asked / 2) }
+      const round = await alone(one, all, async () => ({
+        ...(await oneAfterTheOther(stage, one, asked)),
+        atOnce: await bothAtOnce(stage, one, asked / 2),
+      }))
       requests.set(one, (round.takenIn.acceptedPerSecond ?? 0) * seconds)
       if (turn > 0) measured.get(one)?.push(round)
       for (const [phase, condition] of Object.entries(PHASES))
