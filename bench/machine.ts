@@ -4,7 +4,7 @@ import { VERSION } from '../src/start/foundation.ts'
 import type { Stage } from './stage.ts'
 
 /** Whose versions the figures depend on. */
-const PACKAGES = ['@hono/node-server', 'autocannon', 'bullmq', 'graphile-worker', 'hono', 'ioredis', 'pg', 'pg-boss']
+const PACKAGES = ['@hono/node-server', 'bullmq', 'graphile-worker', 'hono', 'ioredis', 'pg', 'pg-boss']
 
 /** Without these a commit is not on the disk when it is told. */
 const DURABLE = ['fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'max_wal_size']

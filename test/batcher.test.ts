@@ -61,6 +61,19 @@ describe('Gathering what comes together', () => {
     expect(await later).toEqual(['did 2', 'did 3'])
   })
 
+  test('the next batch is on its way before anybody of the last one is told', async () => {
+    const { batcher, batches, items } = gathering()
+    const seen: unknown[] = []
+    const first = batcher.add(1).then(() => seen.push(...items()))
+    await settle()
+    const later = batcher.add(2)
+    batches[0]?.end()
+    await first
+    expect(seen).toEqual([[1], [2]])
+    batches[1]?.end()
+    await later
+  })
+
   test('no batch is larger than its limit, and no more of them fly than may', async () => {
     const { batcher, batches, items } = gathering({ maxBatch: 2, maxFlying: 2 })
     const answers = Promise.all([1, 2, 3, 4, 5].map((item) => batcher.add(item)))

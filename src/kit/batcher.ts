@@ -62,21 +62,18 @@ export class Batcher<Item, Result> {
   }
 
   async #fly(): Promise<void> {
+    if (this.#waiting.length === 0 || this.#flying >= this.#options.maxFlying) return
     const batch = this.#waiting.splice(0, this.#options.maxBatch)
-    if (batch.length === 0) return
     this.#flying += 1
     if (this.#waiting.length > 0) this.#schedule()
-    try {
-      const results = await this.#options.flush(batch.map(({ item }) => item))
-      batch.forEach(({ resolve }, index) => {
-        resolve(results[index] as Result)
-      })
-    } catch (error) {
-      for (const { reject } of batch) reject(error)
-    } finally {
-      this.#flying -= 1
-      if (this.#waiting.length > 0) this.#schedule()
-      if (this.#isIdle()) for (const tell of this.#idle.splice(0)) tell()
-    }
+    const answer = await this.#options.flush(batch.map(({ item }) => item)).then(
+      (results) => (waiter: Waiter<Item, Result>, index: number) => waiter.resolve(results[index] as Result),
+      (error) => (waiter: Waiter<Item, Result>) => waiter.reject(error),
+    )
+    this.#flying -= 1
+    // The next batch goes off before this one's callers are told: they take the processor while it is on its way.
+    void this.#fly()
+    batch.forEach(answer)
+    if (this.#isIdle()) for (const tell of this.#idle.splice(0)) tell()
   }
 }
