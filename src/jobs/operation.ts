@@ -98,17 +98,30 @@ export async function lockOpen(sql: Sql, kind: string, ids: readonly string[]): 
      order by id for no key update`,
     [ids, kind],
   )
-  return rows.map((row) => ({
-    id: row.id,
-    kind: row.kind,
-    status: row.status,
-    input: row.input,
-    attempts: row.attempts,
-    submittedBy: row.submitted_by ?? undefined,
-    requestId: row.request_id ?? undefined,
-    submittedAt: row.submitted_at,
-  }))
+  return rows.map(openOperation)
 }
+
+/** Locks an operation as `lockOpen` does, and marks it as being worked on, for work that spans more than one transaction. */
+export async function startOpen(sql: Sql, kind: string, id: string, now: Date): Promise<OpenOperation | undefined> {
+  const [row] = await sql.query<OpenRow>(
+    `update operation set status = 'processing', started_at = coalesce(started_at, $3)
+     where id = $1 and kind = $2 and status in ('queued', 'processing')
+     returning id, kind, status, input, attempts, submitted_by, request_id, submitted_at`,
+    [id, kind, now],
+  )
+  return row && openOperation(row)
+}
+
+const openOperation = (row: OpenRow): OpenOperation => ({
+  id: row.id,
+  kind: row.kind,
+  status: row.status,
+  input: row.input,
+  attempts: row.attempts,
+  submittedBy: row.submitted_by ?? undefined,
+  requestId: row.request_id ?? undefined,
+  submittedAt: row.submitted_at,
+})
 
 /** Writes outcomes into rows that `lockOpen` has locked in this transaction. */
 export async function writeOutcomes(

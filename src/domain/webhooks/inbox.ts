@@ -1,3 +1,4 @@
+import { assert } from '../../kit/assert.ts'
 import { newId } from '../../kit/ids.ts'
 import type { Sql } from '../../kit/sql.ts'
 
@@ -17,34 +18,31 @@ export interface Webhook {
 /** Where the sealed body opens, and nowhere else. */
 export const rawPlace = (gateway: string, eventId: string): string => `webhook:${gateway}:${eventId}:raw`
 
+const COLUMNS = 'id, gateway, event_id as "eventId", type, about, status, tries'
+
 /** Files an event under its gateway's own id, once; answers with it as it is, locked. */
-export async function file(
+export function file(
   sql: Sql,
   event: { gateway: string; eventId: string; type: string; about: unknown; sealedRaw: string; now: Date },
 ): Promise<Webhook> {
-  await sql.query(
+  const { gateway, eventId, type, about, sealedRaw, now } = event
+  // One that is there already is written as it was: that locks it, and answers with it.
+  return one(
+    sql,
     `insert into webhook (id, gateway, event_id, type, about, raw, received_at)
-     values ($1, $2, $3, $4, $5, $6, $7) on conflict (gateway, event_id) do nothing`,
-    [
-      newId(),
-      event.gateway,
-      event.eventId,
-      event.type,
-      JSON.stringify(event.about),
-      Buffer.from(event.sealedRaw),
-      event.now,
-    ],
+     values ($1, $2, $3, $4, $5, $6, $7)
+     on conflict (gateway, event_id) do update set event_id = excluded.event_id
+     returning ${COLUMNS}`,
+    [newId(), gateway, eventId, type, JSON.stringify(about), Buffer.from(sealedRaw), now],
   )
-  return locked(sql, 'gateway = $1 and event_id = $2', [event.gateway, event.eventId])
 }
 
-export const byId = (sql: Sql, id: string): Promise<Webhook> => locked(sql, 'id = $1', [id])
+/** One that is on file, locked. */
+export const byId = (sql: Sql, id: string): Promise<Webhook> =>
+  one(sql, `select ${COLUMNS} from webhook where id = $1 for no key update`, [id])
 
-async function locked(sql: Sql, where: string, parameters: readonly unknown[]): Promise<Webhook> {
-  const [row] = await sql.query<Webhook>(
-    `select id, gateway, event_id as "eventId", type, about, status, tries from webhook where ${where} for no key update`,
-    parameters,
-  )
+async function one(sql: Sql, statement: string, parameters: readonly unknown[]): Promise<Webhook> {
+  const [row] = await sql.query<Webhook>(statement, parameters)
   if (row === undefined) throw new Error('There is no such webhook')
   return row
 }
@@ -55,23 +53,28 @@ const PARKED_DAYS = 7
 /** Minutes before the first and the later tries of what is parked: our own commit is seconds away at most, a restore is not. */
 const PARKED_MINUTES = [1, 5, 30, 180, 720]
 
+/** Tries after which what is parked is ignored: once a day after the first. */
+const PARKED_TRIES = PARKED_MINUTES.length + PARKED_DAYS
+
 /** Writes down how it ended, or that it is parked; what was parked for too long is ignored from then on. */
 export async function end(
   sql: Sql,
-  webhook: Webhook,
+  id: string,
   { status, note, now }: { status: 'processed' | 'parked' | 'ignored'; note: string | null; now: Date },
 ): Promise<'processed' | 'parked' | 'ignored'> {
-  const minutes = PARKED_MINUTES[webhook.tries] ?? 24 * 60
-  const over = status === 'parked' && webhook.tries >= PARKED_MINUTES.length + PARKED_DAYS
-  const becomes = over ? 'ignored' : status
-  await sql.query(
-    `update webhook set status = $2, note = $3, tries = tries + 1,
-       try_at = case when $2 = 'parked' then $4::timestamptz end,
-       finished_at = case when $2 <> 'parked' then $5::timestamptz end
-     where id = $1`,
-    [webhook.id, becomes, note, new Date(now.getTime() + minutes * 60_000), now],
+  const [row] = await sql.query<{ status: 'processed' | 'parked' | 'ignored' }>(
+    `update webhook set
+       status = case when $2 = 'parked' and tries >= $6 then 'ignored' else $2 end,
+       note = $3,
+       tries = tries + 1,
+       try_at = case when $2 = 'parked' and tries < $6
+         then $4::timestamptz + coalesce(($5::int[])[tries + 1], 24 * 60) * interval '1 minute' end,
+       finished_at = case when $2 <> 'parked' or tries >= $6 then $4::timestamptz end
+     where id = $1 returning status`,
+    [id, status, note, now, PARKED_MINUTES, PARKED_TRIES],
   )
-  return becomes
+  assert(row, `There is no webhook ${id}`)
+  return row.status
 }
 
 /** Parked ones that are due, each handed out once: their next try is put off before they are. */

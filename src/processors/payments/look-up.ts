@@ -1,5 +1,5 @@
 import { moveAttempt } from '../../domain/payments/attempt.ts'
-import { openCase } from '../../domain/payments/desk.ts'
+import { type Case, openCase } from '../../domain/payments/desk.ts'
 import { isFinal } from '../../domain/payments/payment.ts'
 import { giveUp, settle } from '../../domain/payments/settle.ts'
 import type { ChargeState, Gateway, GatewayName, PayoutState, RefundState } from '../../gateways/port.ts'
@@ -33,12 +33,11 @@ export type Working = Pick<Work<typeof lookUpPayment>, 'em' | 'sql' | 'now' | 'o
 
 export type Looked = ChargeState | RefundState | PayoutState
 
-/** What concerns an attempt, read in the transaction before it is looked up. */
-export async function beginLookUp(work: Working, attemptId: string): Promise<LookUp> {
-  const { payment, attempt } = await openCase(work, attemptId)
+/** What concerns an attempt, taken down in the transaction before it is looked up. */
+export function beginLookUp(work: Working, { payment, attempt }: Case): LookUp {
   attempt.looks += 1
   return {
-    attemptId,
+    attemptId: attempt.id,
     gateway: attempt.gateway,
     verb: attempt.verb,
     gatewayId: attempt.gatewayId ?? undefined,
@@ -116,11 +115,10 @@ const isLeftOpen = (state: Looked): boolean =>
 
 export const paymentLookUp = staged(lookUpPayment, {
   async begin(work) {
-    const asked = await beginLookUp(work, work.input.attempt_id)
-    const { attempt, payment } = await openCase(work, asked.attemptId)
+    const opened = await openCase(work, work.input.attempt_id)
     // Nobody was asked yet, so there is nothing to look up.
-    if (attempt.status === 'created') return new Done({ status: payment.status })
-    return asked
+    if (opened.attempt.status === 'created') return new Done({ status: opened.payment.status })
+    return beginLookUp(work, opened)
   },
   call: ({ begun }, { gateways }) => lookUp(gateways, begun),
   async finish(work, { begun, answer }) {

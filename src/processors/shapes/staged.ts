@@ -1,15 +1,9 @@
 import type { Envelope } from '../../jobs/envelope.ts'
 import type { InputOf, Kind, ResultOf } from '../../jobs/kind.ts'
-import {
-  lockOpen,
-  markProcessing,
-  type OpenOperation,
-  type Outcome,
-  refused,
-  writeOutcomes,
-} from '../../jobs/operation.ts'
+import { lockOpen, type OpenOperation, type Outcome, refused, startOpen, writeOutcomes } from '../../jobs/operation.ts'
 import { Fault } from '../../kit/fault.ts'
 import { Refusal } from '../../kit/refusal.ts'
+import type { Sql } from '../../kit/sql.ts'
 import type { Services, WorkContext } from '../context.ts'
 import type { Processor } from './processor.ts'
 import { parsedInput, settleAlone, succeeded } from './turn.ts'
@@ -69,15 +63,16 @@ export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRule
   async function transaction<Next>(
     context: WorkContext,
     id: string,
+    open: (sql: Sql, now: Date) => Promise<OpenOperation | undefined>,
     play: (turn: Turn) => Promise<Done<ResultOf<K>> | Refusal | { next: Next }>,
   ): Promise<Ended<Next>> {
     const { database, services } = context
     let jobs: Envelope[] = []
     let measured = () => {}
     const ended = await database.unitOfWork(async (tx): Promise<Ended<Next>> => {
-      const [operation] = await lockOpen(tx.sql, kind.name, [id])
-      if (operation === undefined) return { outcomes: [] }
       const startedAt = services.clock.now()
+      const operation = await open(tx.sql, startedAt)
+      if (operation === undefined) return { outcomes: [] }
       const input = parsedInput(kind, operation, services.keyring)
       const { work, settle } = openWork<K>(context, tx, operation, input)
       const played = await play({ operation, input, work })
@@ -94,16 +89,18 @@ export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRule
     return ended
   }
 
+  const starting = (id: string) => (sql: Sql, now: Date) => startOpen(sql, kind.name, id, now)
+  const goingOn = (id: string) => async (sql: Sql) => (await lockOpen(sql, kind.name, [id]))[0]
+
   const begin = (context: WorkContext, id: string) =>
-    transaction(context, id, async ({ operation, input, work }) => {
-      await markProcessing(work.sql, [id], work.now)
+    transaction(context, id, starting(id), async ({ operation, input, work }) => {
       const begun = await rules.begin(work, context.services)
       if (begun instanceof Refusal || begun instanceof Done) return begun
       return { next: { operation, input, begun } }
     })
 
   const finish = (context: WorkContext, id: string, begun: Begun, answer: Answer) =>
-    transaction<typeof ASK_NEXT | TryLater>(context, id, async ({ work }) => {
+    transaction<typeof ASK_NEXT | TryLater>(context, id, goingOn(id), async ({ work }) => {
       const result = await rules.finish(work, { begun, answer }, context.services)
       if (result === ASK_NEXT) return { next: ASK_NEXT }
       if (result instanceof TryLater) return { next: result }

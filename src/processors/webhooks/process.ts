@@ -70,7 +70,7 @@ async function beginWith(
 ): Promise<Begun | Done<Result>> {
   const { sql, now } = work
   const over = async (status: Result['status'], note: string | null): Promise<Done<Result>> =>
-    new Done({ status: await end(sql, webhook, { status, note, now }), note })
+    new Done({ status: await end(sql, webhook.id, { status, note, now }), note })
   if (about.object === 'other') return over('ignored', `Nothing here follows from ${webhook.type}`)
 
   const gateway = webhook.gateway as GatewayName
@@ -85,12 +85,14 @@ async function beginWith(
       ? over('processed', asked)
       : { webhookId: webhook.id, about: 'invoice', asked: { ...asked, id: about.id } }
   }
-  // Stripe charges for an invoice by itself, under no reference of ours: the invoice's own events tell of that.
-  if (about.object === 'charge' && about.id !== undefined && (await paymentMoved(sql, gateway, about.id)) !== undefined)
-    return over('processed', 'It paid an invoice')
   const [attemptId, ...others] = await findAttempts(sql, gateway, about)
   for (const other of others) work.followUp({ kind: 'payment.lookup', input: { attempt_id: other } })
-  if (attemptId === undefined) return over('parked', 'Nobody here knows what it is about (yet)')
+  if (attemptId === undefined) {
+    // Stripe charges for an invoice by itself, under no reference of ours: the invoice's own events tell of that.
+    return about.object === 'charge' && about.id !== undefined && (await paymentMoved(sql, gateway, about.id))
+      ? over('processed', 'It paid an invoice')
+      : over('parked', 'Nobody here knows what it is about (yet)')
+  }
   if (about.object === 'dispute') {
     const opened = await openCase(work, attemptId)
     if (!mayBeDisputed(opened)) {
@@ -101,7 +103,8 @@ async function beginWith(
     if (await settleDispute(work, opened, news)) await auditedDispute(work, opened.payment, news)
     return over('processed', null)
   }
-  return { webhookId: webhook.id, about: 'payment', asked: await beginLookUp(work, attemptId) }
+  const asked = beginLookUp(work, await openCase(work, attemptId))
+  return { webhookId: webhook.id, about: 'payment', asked }
 }
 
 async function lookAt(begun: Begun, services: Services): Promise<Answer> {
@@ -113,11 +116,9 @@ async function lookAt(begun: Begun, services: Services): Promise<Answer> {
 async function finishWith(work: Working, begun: Begun, answer: Answer): Promise<Result | TryLater> {
   // What a customer has paid on Stripe's page nobody else asks for.
   if (answer.about === 'invoice' && answer.state.outcome === 'unknown') return new TryLater(answer.state.reason)
-  const { webhookId } = begun
   const note = await believed(work, begun, answer)
-  const webhook = await byId(work.sql, webhookId)
   // A gateway that could not be asked is asked by the payment's own look-ups, which go on until it answers.
-  await end(work.sql, webhook, { status: 'processed', note, now: work.now })
+  await end(work.sql, begun.webhookId, { status: 'processed', note, now: work.now })
   return { status: 'processed', note }
 }
 
