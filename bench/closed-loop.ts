@@ -2,7 +2,8 @@ import { connect, type Socket } from 'node:net'
 
 /** So many requests; each connection sends its next one when the one before is answered. */
 export interface ClosedLoop {
-  readonly url: string
+  /** Of one server, or of several that do the same: connections are spread over them. */
+  readonly urls: readonly string[]
   readonly connections: number
   /** In all. A load that was ended by the clock would leave requests that are carried out, but not counted. */
   readonly requests: number
@@ -37,7 +38,7 @@ export function rawRequest(path: string, headers: Readonly<Record<string, string
  * Sends and counts, and reads no more of an answer than its status and its length: the load shares the machine with what it
  * measures, and a client library took more of it than the bare route does.
  */
-export async function closedLoop({ url, connections, requests, next }: ClosedLoop): Promise<LoopReport> {
+export async function closedLoop({ urls, connections, requests, next }: ClosedLoop): Promise<LoopReport> {
   const took = new Float64Array(requests)
   let sent = 0
   let settled = 0
@@ -73,7 +74,7 @@ export async function closedLoop({ url, connections, requests, next }: ClosedLoo
         silence.refresh()
         return true
       }
-      const { hostname, port } = new URL(url)
+      const { hostname, port } = new URL(urls[connection % urls.length] ?? '')
       const onread = { buffer: Buffer.alloc(READ_BYTES), callback: take }
       const socket = connect({ host: hostname, port: Number(port), noDelay: true, onread })
       socket.once('connect', () => resolve({ socket, send }))

@@ -10,6 +10,8 @@ import type { BenchDatabase, BenchRedis, Stage } from './stage.ts'
 export interface Contestant {
   readonly name: string
   readonly url: string
+  /** Of each of its API processes; `url` is the first. */
+  readonly urls: readonly string[]
   /** Where a deduction of 1 is asked for: one path for each token. */
   readonly paths: readonly string[]
   /** Undefined for the bare route, which remembers nothing. */
@@ -25,7 +27,9 @@ export interface Contestant {
 
 export interface Terms {
   readonly tokens: number
-  /** Worker processes. */
+  /** API processes; one unless told. */
+  readonly apis?: number
+  /** Worker processes; one unless told. */
   readonly workers?: number
   /** A database that is there already, with its tokens: it stays when the contestant stops. */
   readonly on?: { readonly database: BenchDatabase; readonly seeded: Seeded }
@@ -76,49 +80,58 @@ export async function startDesign(stage: Stage, design: Design, terms: Terms): P
   const database = terms.on?.database ?? (await stage.database())
   const seeded = terms.on?.seeded ?? (await seedTokens(database, terms.tokens))
   const redis: BenchRedis | undefined = design.backend === 'redis' ? await stage.redis() : undefined
-  const port = await freePort()
   const env = {
     ...design.env,
     DATABASE_URL: database.url,
     ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
-    PORT: String(port),
   }
-  const door = await start(design.script, design.roles.door, env, stage.logFile())
+  const doors: Running[] = []
+  const urls: string[] = []
+  for (let n = 0; n < (terms.apis ?? 1); n++) {
+    const port = await freePort()
+    doors.push(await start(design.script, design.roles.door, { ...env, PORT: String(port) }, stage.logFile()))
+    urls.push(`http://127.0.0.1:${port}`)
+  }
   const workers: Running[] = []
   for (let n = 0; n < (terms.workers ?? 1); n++)
     workers.push(await start(design.script, design.roles.worker, env, stage.logFile()))
   return {
     name: design.name,
-    url: `http://127.0.0.1:${port}`,
+    url: urls[0] ?? '',
+    urls,
     paths: seeded.tokenIds.map((id) => `/token/${id}/deduct`),
     database,
     cpu: () => ({
-      api: cpuSeconds(door.pid),
-      worker: workers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0),
+      api: cpuOf(doors),
+      worker: cpuOf(workers),
       ...(stage.postmaster === undefined ? {} : { postgres: cpuSeconds(stage.postmaster) }),
       ...(redis === undefined ? {} : { redis: cpuSeconds(redis.pid) }),
     }),
     signal(signal) {
-      for (const { pid } of [door, ...workers]) process.kill(pid, signal)
+      for (const { pid } of [...doors, ...workers]) process.kill(pid, signal)
     },
     signalWorkers(signal) {
       for (const { pid } of workers) process.kill(pid, signal)
     },
     async stop() {
-      await Promise.all([door.stop(), ...workers.map((worker) => worker.stop())])
+      await Promise.all([...doors, ...workers].map((one) => one.stop()))
       await redis?.stop()
       if (terms.on === undefined) await database.drop()
     },
   }
 }
 
+const cpuOf = (processes: readonly Running[]): number => processes.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0)
+
 /** The bare route that everything is held against. */
 export async function startEcho(stage: Stage): Promise<Contestant> {
   const port = await freePort()
   const echo = await start('peers/echo.ts', [], { PORT: String(port) }, stage.logFile())
+  const url = `http://127.0.0.1:${port}`
   return {
     name: 'bare Hono route that echoes its JSON',
-    url: `http://127.0.0.1:${port}`,
+    url,
+    urls: [url],
     paths: ['/echo'],
     database: undefined,
     cpu: () => ({ api: cpuSeconds(echo.pid) }),

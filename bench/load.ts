@@ -27,7 +27,7 @@ if (import.meta.main) {
   const turns = shares.map(() => 0)
   const shoot = (count: number) =>
     closedLoop({
-      url,
+      urls: [url],
       connections,
       requests: Math.max(count, connections),
       next(connection) {

@@ -32,7 +32,7 @@ if (import.meta.main) {
   const cpuBefore = process.cpuUsage()
   let sent = 0
   const report = await closedLoop({
-    url: order.url,
+    urls: [order.url],
     connections: order.connections,
     requests: Math.max(order.requests, order.connections),
     next: () => rawRequest('/api/v1/billing/usage', { authorization: `Bearer ${order.jwt}` }, body(order, sent++)),

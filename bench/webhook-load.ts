@@ -5,7 +5,7 @@ import { asked } from './processes.ts'
 
 /** So many webhooks of the mock gateway, signed beforehand, in a closed loop. */
 export interface WebhookOrder {
-  readonly url: string
+  readonly urls: readonly string[]
   readonly secret: string
   /** What the events are about, in turns. */
   readonly charges: readonly { readonly reference: string; readonly id: string }[]
@@ -14,6 +14,8 @@ export interface WebhookOrder {
   readonly requests: number
   /** One webhook of so many is a repeat of one that was sent before: gateways deliver at least once. */
   readonly repeatEvery: number
+  /** New events of each connection, after which it repeats the last one; all that it asks for unless told. */
+  readonly newOfEach?: number
 }
 
 export interface WebhookReport extends LoopReport {
@@ -26,7 +28,12 @@ function requestsOf(order: WebhookOrder, first: number, count: number): { reques
   const requests: Buffer[] = []
   let events = 0
   for (let n = 0; n < count; n++) {
-    const repeated = n % order.repeatEvery === order.repeatEvery - 1 ? requests[n - order.repeatEvery + 1] : undefined
+    const repeated =
+      events === order.newOfEach
+        ? requests[n - 1]
+        : n % order.repeatEvery === order.repeatEvery - 1
+          ? requests[n - order.repeatEvery + 1]
+          : undefined
     if (repeated === undefined) events += 1
     requests.push(repeated ?? webhook(order, first + events))
   }
@@ -63,7 +70,7 @@ if (import.meta.main) {
   const turns = prepared.map(({ requests }) => requests.values())
   const cpuBefore = process.cpuUsage()
   const report = await closedLoop({
-    url: order.url,
+    urls: order.urls,
     connections: order.connections,
     requests: each * order.connections,
     next: (connection) => turns[connection]?.next().value,

@@ -18,7 +18,13 @@ const REPEAT_EVERY = 3
 /** Deposits that the events are about, of as many users: what concerns one user is settled one after the other. */
 const DEPOSITS = 1_000
 
-/** Of the warm-up; later rounds have as many as the one before took in within `seconds`. */
+/** API processes: one for each of the two cores that the promise speaks of, as an operator would start them. */
+const APIS = 2
+
+/** Of the first warm-up, nearly all repeats of a few events, since they cost the door what new ones do and leave no work behind. */
+const WARM_UP_REQUESTS = 20_000
+
+/** Of the second; later rounds have as many as the one before took in within `seconds`. */
 const FIRST_REQUESTS = 2_000
 
 /** Every event is processed before the next round, which takes longer than taking it in. */
@@ -44,7 +50,7 @@ interface Shown {
 
 export const webhooks: Section = {
   name: 'webhooks',
-  doc: 'Signed webhooks, every third a repeat: verified and on disk when answered; then each is asked about at its gateway, and settled',
+  doc: 'Signed webhooks, every third a repeat, at two API processes: verified and on disk when answered; then each is asked about at its gateway, and settled',
   async run(stage) {
     const backends = backendsOf(stage)
     const shown = await withAll(
@@ -74,7 +80,8 @@ async function inTurns(stage: Stage, all: readonly Receiver[]): Promise<Measure[
   const { seconds, rounds } = stage.options
   const measured = new Map(all.map((one): [Receiver, Record<Phase, Shown>[]] => [one, []]))
   const requests = new Map<Receiver, number>()
-  // The first is a warm-up, and shows how many fill a round.
+  for (const one of all) await alone(one, all, () => warmUp(stage, one))
+  // The first is a warm-up, too, and shows how many fill a round.
   for (let turn = 0; turn <= rounds; turn++) {
     for (const one of all) {
       const asked = Math.min(requests.get(one) ?? FIRST_REQUESTS, MOST_REQUESTS)
@@ -89,6 +96,12 @@ async function inTurns(stage: Stage, all: readonly Receiver[]): Promise<Measure[
     }
   }
   return all.map(({ name }, index) => measuresOf(name, measured.get(all[index] as Receiver) ?? []))
+}
+
+async function warmUp(stage: Stage, receiver: Receiver): Promise<void> {
+  const known = await tally(receiver.database)
+  const report = await send(stage, receiver, WARM_UP_REQUESTS, 1)
+  await allProcessed(receiver, { known, report })
 }
 
 /** The door alone has the machine; then the worker has it. */
@@ -131,14 +144,20 @@ async function bothAtOnce(stage: Stage, receiver: Receiver, requests: number): P
   }
 }
 
-async function send(stage: Stage, { url, charges, name }: Receiver, requests: number): Promise<WebhookReport> {
+async function send(
+  stage: Stage,
+  { urls, charges, name }: Receiver,
+  requests: number,
+  newOfEach?: number,
+): Promise<WebhookReport> {
   const order: WebhookOrder = {
-    url,
+    urls,
     charges,
     secret: sandboxKeys.mock.webhookSecret,
     connections: stage.options.connections,
     requests: Math.ceil(requests),
     repeatEvery: REPEAT_EVERY,
+    ...(newOfEach === undefined ? {} : { newOfEach }),
   }
   const report = await ask<WebhookReport>('webhook-load.ts', order)
   if (report.refused > 0) throw new Error(`${name}: ${report.refused} webhooks were refused`)
@@ -208,7 +227,11 @@ async function startReceiver(stage: Stage, backend: Backend): Promise<Receiver> 
   const { key, webhookSecret } = sandboxKeys.mock
   const { apiBase } = sandbox.gateways.mock
   const gateway = { MOCK_API_BASE: apiBase, MOCK_API_KEY: key, MOCK_WEBHOOK_SECRET: webhookSecret }
-  const contestant = await startDesign(stage, { ...design, env: { ...design.env, ...gateway } }, { tokens: 1 })
+  const contestant = await startDesign(
+    stage,
+    { ...design, env: { ...design.env, ...gateway } },
+    { tokens: 1, apis: APIS },
+  )
   const { database } = contestant
   if (database === undefined) throw new Error('Webhooks need a database')
   return {
