@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { INVOICE_PAYMENT } from '../src/domain/billing/payment.ts'
 import type { InvoiceState } from '../src/gateways/stripe/invoices.ts'
+import { publicId } from '../src/kit/ids.ts'
 import { Invoices } from './support/invoices.ts'
+import { OPERATOR } from './support/tokens.ts'
 
 let invoices: Invoices
 
@@ -68,6 +71,24 @@ describe('An overdue invoice', () => {
   test('whose card is stolen is tried once', async () => {
     const { id } = await overdue('pm_card_visa_chargeDeclinedStolenCard')
     expect(await daysOfTries(id, 8)).toEqual([0])
+  })
+
+  test('whose payment was of another amount is collected again two days after a person has decided', async () => {
+    const { id, user } = await overdue('pm_card_visa')
+    await invoices.stripe.mood('POST /v1/payment_intents', 'wrong_amount')
+    expect(await daysOfTries(id, 3)).toEqual([0])
+    const [payment] = await invoices.payments(id)
+    expect(payment).toMatchObject({ status: 'review' })
+    expect(await invoices.details(id)).toMatchObject({ is_paid: false, next_collection_at: null })
+    await invoices.bursar.do(
+      'POST',
+      `/api/v1/billing/payments/${publicId(INVOICE_PAYMENT, payment?.id)}/decision`,
+      { decision: 'to_wallet', note: 'Looked at Stripe' },
+      OPERATOR,
+    )
+    expect(await daysOfTries(id, 4)).toEqual([2])
+    expect(await invoices.details(id)).toMatchObject({ status: 'paid', amount_paid: 25.5, next_collection_at: null })
+    expect(await invoices.charged(user)).toEqual([2_550, 2_551])
   })
 
   test('that is canceled between two tries is not collected again', async () => {

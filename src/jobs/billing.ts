@@ -5,7 +5,7 @@ import { GATEWAY_RETRY, kind, LEDGER_RETRY } from './kind.ts'
 import { currencyCode } from './payments.ts'
 import { chunkInput, chunkResult } from './runs.ts'
 import { scheduledInput } from './scheduled.ts'
-import { MAX_ID, plainText } from './text.ts'
+import { calendarDay, MAX_ID, plainText } from './text.ts'
 
 /** A line, a reason. */
 const MAX_WORDS = 500
@@ -29,7 +29,7 @@ export const monthCode = z
   })
   .openapi({ example: '2024-01' })
 
-const day = z.iso.date().openapi({ example: '2024-02-15' })
+const day = calendarDay.openapi({ example: '2024-02-15' })
 
 const decimals = (written: RegExp, mustBe: string) =>
   z

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { Decimal } from '../kit/decimal.ts'
 import { kind, LEDGER_RETRY } from './kind.ts'
 import { currencyCode } from './payments.ts'
-import { plainText } from './text.ts'
+import { calendarDay, plainText } from './text.ts'
 import { metricCode } from './usage.ts'
 
 /** A name on an invoice. */
@@ -83,7 +83,7 @@ export const setPrice = kind({
     plan: planCode,
     metric: metricCode.optional().openapi({ description: 'Left out: the plan’s own fee, whose model is flat.' }),
     currency: currencyCode,
-    starts_on: z.iso.date().openapi({ example: '2026-12-01' }),
+    starts_on: calendarDay.openapi({ example: '2026-12-01' }),
     model: z.enum(models),
     terms: z.object({
       amount: decimal.optional(),

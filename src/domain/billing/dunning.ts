@@ -36,6 +36,18 @@ export async function collectionFailed(
   return next
 }
 
+/**
+ * Goes on collecting what is overdue when a person has decided about a payment that had stopped it, and money is missing
+ * still. The invoice must be locked.
+ */
+export async function resumeDunning(
+  desk: { readonly sql: Sql; readonly now: Date },
+  invoice: InvoiceView,
+): Promise<void> {
+  if (!invoice.overdue || invoice.dunningAt !== null) return
+  await collectionFailed(desk, invoice, { hard: false, message: invoice.lastFailure ?? '' })
+}
+
 /** Before the same invoice is asked for again, should this time be lost: hours. */
 const AGAIN_HOURS = 12
 

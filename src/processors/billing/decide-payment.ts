@@ -1,3 +1,4 @@
+import { resumeDunning } from '../../domain/billing/dunning.ts'
 import { receivePayment } from '../../domain/billing/pay.ts'
 import { INVOICE_PAYMENT, movePayment, paymentNamed } from '../../domain/billing/payment.ts'
 import { invoicePaymentRefusals } from '../../domain/billing/payment-refusals.ts'
@@ -35,10 +36,12 @@ export const invoiceDecide = transact(decideInvoicePayment, {
             waits: input.decision === 'accept' ? 'for_invoice' : 'for_wallet',
           })
     await movePayment(work, payment, { status: 'accepted', code: input.decision, message: input.note })
+    const invoice = await invoiceOf(sql, payment.invoiceId, undefined)
+    await resumeDunning(work, invoice)
     return {
       success: true as const,
       invoice_id: payment.invoiceId,
-      status: statusOnWire(await invoiceOf(sql, payment.invoiceId, undefined)),
+      status: statusOnWire(invoice),
       amount_paid: decimalNumber(applied, currency),
       to_wallet: decimalNumber(surplus, currency),
     }
