@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { newId } from '../src/kit/ids.ts'
 import { sandboxKeys } from '../src/sandbox/server.ts'
 import { Invoices } from './support/invoices.ts'
 
@@ -90,6 +91,21 @@ describe('What Stripe tells of an invoice', () => {
     expect(await tell('invoice.payment_failed', { ...news, id: copy })).toBe('processed')
     expect(await invoices.copyOf(id)).toMatchObject({ gateway_id: second })
     expect(await tell('invoice.payment_failed', { ...news, id: 'in_not_there_yet' })).toBe('parked')
+  })
+
+  test('of what Stripe charged for by itself, under no reference of ours, waits for nobody', async () => {
+    await invoices.stripe.webhooks({ mode: 'drop' })
+    const { id, copy } = await published()
+    const intent = { id: 'pi_of_an_invoice', object: 'payment_intent' }
+    expect(await tell('payment_intent.payment_failed', intent)).toBe('ignored')
+    expect(await tell('charge.failed', { object: 'charge', payment_intent: intent.id })).toBe('ignored')
+    // One of ours may come before we have written it down.
+    expect(await tell('payment_intent.succeeded', { ...intent, metadata: { reference: newId() } })).toBe('parked')
+
+    await invoices.atStripe(copy, 'approve')
+    await tell('invoice.payment_succeeded', { id: copy, object: 'invoice', metadata: { reference: 'ours' } })
+    const [payment] = await invoices.payments(id)
+    expect(await tell('payment_intent.succeeded', { ...intent, id: payment?.gateway_id })).toBe('processed')
   })
 
   test.each(SUBSCRIPTION_EVENTS)('is taken and followed by nothing here: %s', async (type) => {

@@ -88,9 +88,11 @@ async function beginWith(
   const [attemptId, ...others] = await findAttempts(sql, gateway, about)
   for (const other of others) work.followUp({ kind: 'payment.lookup', input: { attempt_id: other } })
   if (attemptId === undefined) {
-    // Stripe charges for an invoice by itself, under no reference of ours: the invoice's own events tell of that.
-    return about.object === 'charge' && about.id !== undefined && (await paymentMoved(sql, gateway, about.id))
-      ? over('processed', 'It paid an invoice')
+    if (about.object === 'charge' && about.id !== undefined && (await paymentMoved(sql, gateway, about.id)))
+      return over('processed', 'It paid an invoice')
+    // Stripe charges for an invoice by itself: the invoice's own events tell of that. Whatever we charge for names us.
+    return about.object === 'charge' && gateway === 'stripe' && about.reference === undefined
+      ? over('ignored', 'It is under no reference of ours')
       : over('parked', 'Nobody here knows what it is about (yet)')
   }
   if (about.object === 'dispute') {
