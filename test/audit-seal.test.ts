@@ -1,8 +1,9 @@
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { auditVerifyCommand } from '../src/commands/audit-verify.ts'
 import { recordAudit, recordSecurity } from '../src/domain/audit/record.ts'
-import { type AuditBlock, type AuditSealOptions, lastAuditBlock, sealEvents } from '../src/domain/audit/seal.ts'
+import { lastAuditBlock, sealEvents } from '../src/domain/audit/seal.ts'
 import { verifyAudit } from '../src/domain/audit/verify.ts'
+import type { Block, SealOptions } from '../src/domain/ledger/chain.ts'
 import { firstIdAt } from '../src/kit/ids.ts'
 import type { Sql } from '../src/kit/sql.ts'
 import { inTransaction, sqlOf } from '../src/platform/database.ts'
@@ -22,7 +23,7 @@ const NOON = new Date('2026-11-20T12:00:00Z')
 /** Ids carry whole milliseconds: these few make sure that what has just been committed counts as past. */
 const AT_ONCE = -5
 
-const seal = (options: Partial<AuditSealOptions> = {}): Promise<AuditBlock | undefined> =>
+const seal = (options: Partial<SealOptions> = {}): Promise<Block | undefined> =>
   inTransaction(database.pool, (sql) => sealEvents(sql, { now: new Date(), lagMs: AT_ONCE, ...options }))
 
 const record = (sql: Sql, user: string) =>
@@ -32,7 +33,7 @@ const record = (sql: Sql, user: string) =>
   )
 
 /** Ten events, in three blocks of four, four and two. */
-async function threeBlocks(): Promise<AuditBlock[]> {
+async function threeBlocks(): Promise<Block[]> {
   const { pool } = database
   for (let one = 0; one < 9; one++) await inTransaction(pool, (sql) => record(sql, `user_${one}`))
   await inTransaction(pool, (sql) =>
@@ -42,7 +43,7 @@ async function threeBlocks(): Promise<AuditBlock[]> {
     ),
   )
   const blocks = []
-  for (let block = await seal({ maxEvents: 4 }); block !== undefined; block = await seal({ maxEvents: 4 }))
+  for (let block = await seal({ maxRows: 4 }); block !== undefined; block = await seal({ maxRows: 4 }))
     blocks.push(block)
   return blocks
 }
@@ -65,7 +66,7 @@ const SIXTH = '(select id from audit_event order by id offset 5 limit 1)'
 
 test('blocks follow each other without a gap and hold every event once; the command says so', async () => {
   const blocks = await threeBlocks()
-  expect(blocks.map(({ number, events }) => [number, events])).toEqual([
+  expect(blocks.map(({ number, size }) => [number, size])).toEqual([
     [1n, 4],
     [2n, 4],
     [3n, 2],
@@ -167,7 +168,7 @@ test('a block that was taken out, or sealed anew, breaks the chain', async () =>
   await tamper('create table kept as select * from audit_block where number > 2')
   await tamper(`delete from audit_event where id = ${SIXTH}`)
   await tamper('delete from audit_block where number >= 2')
-  await seal({ maxEvents: 3 })
+  await seal({ maxRows: 3 })
   await tamper('insert into audit_block select * from kept')
   expect(await verify()).toMatchObject({
     exit: 1,
@@ -187,7 +188,7 @@ test('a transaction in flight holds sealing back, so that nothing is ever writte
     await inTransaction(pool, (other) => record(other, 'quick'))
     expect(await seal()).toBeUndefined()
   })
-  expect(await seal()).toMatchObject({ events: 2 })
+  expect(await seal()).toMatchObject({ size: 2 })
   expect(await verify()).toMatchObject({ exit: 0 })
 })
 
@@ -195,7 +196,7 @@ test('what was minted within the lag waits, and a clock that is ahead seals no f
   await inTransaction(database.pool, (sql) => record(sql, 'user_1'))
   expect(await seal({ lagMs: 60_000 })).toBeUndefined()
   expect(await seal({ now: new Date(Date.now() + 86_400_000), lagMs: 60_000 })).toBeUndefined()
-  expect(await seal()).toMatchObject({ events: 1 })
+  expect(await seal()).toMatchObject({ size: 1 })
 })
 
 test('sealers at once, among writers, never fork the chain and leave nothing out', async () => {
@@ -207,11 +208,11 @@ test('sealers at once, among writers, never fork the chain and leave nothing out
   )
   const sealing = Promise.all(
     Array.from({ length: 4 }, async () => {
-      for (let round = 0; round < 15; round++) await seal({ maxEvents: 7 })
+      for (let round = 0; round < 15; round++) await seal({ maxRows: 7 })
     }),
   )
   await Promise.all([writing, sealing])
-  while ((await seal({ maxEvents: 7 })) !== undefined);
+  while ((await seal({ maxRows: 7 })) !== undefined);
   expect(await count(pool, 'audit_event')).toBe(160)
   expect((await verify()).says).toContain('160 events, 160 of them sealed')
   expect(await verify()).toMatchObject({ exit: 0 })
@@ -220,10 +221,10 @@ test('sealers at once, among writers, never fork the chain and leave nothing out
 test('a sealer that dies before its commit has sealed nothing, and the next one seals the same', async () => {
   await inTransaction(database.pool, (sql) => record(sql, 'user_1'))
   const dying = inTransaction(database.pool, async (sql) => {
-    expect(await sealEvents(sql, { now: new Date(), lagMs: AT_ONCE })).toMatchObject({ events: 1 })
+    expect(await sealEvents(sql, { now: new Date(), lagMs: AT_ONCE })).toMatchObject({ size: 1 })
     throw new Error('killed')
   })
   await expect(dying).rejects.toThrow('killed')
   expect(await lastAuditBlock(sqlOf(database.pool))).toBeUndefined()
-  expect(await seal()).toMatchObject({ number: 1n, events: 1 })
+  expect(await seal()).toMatchObject({ number: 1n, size: 1 })
 })

@@ -123,7 +123,7 @@ async function newWorld(): Promise<World> {
 async function tidyMeanwhile(): Promise<void> {
   for (let round = 0; round < 5; round += 1) {
     await rollUp(sqlOf(database.pool), 20)
-    await inTransaction(database.pool, (sql) => sealBlock(sql, { now: new Date(), lagMs: 0, maxTransfers: 50 }))
+    await inTransaction(database.pool, (sql) => sealBlock(sql, { now: new Date(), lagMs: 0, maxRows: 50 }))
   }
 }
 

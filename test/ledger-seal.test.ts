@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { openBooks } from '../src/domain/ledger/books.ts'
-import { type Block, lastBlock, type SealOptions, sealBlock, verifyBlocks } from '../src/domain/ledger/seal.ts'
+import type { Block, SealOptions } from '../src/domain/ledger/chain.ts'
+import { lastBlock, sealBlock, verifyBlocks } from '../src/domain/ledger/seal.ts'
 import { firstIdAt } from '../src/kit/ids.ts'
 import { amount } from '../src/kit/money.ts'
 import { inTransaction, sqlOf } from '../src/platform/database.ts'
@@ -37,14 +38,14 @@ const verify = () => verifyBlocks(sqlOf(database.pool))
 async function threeBlocks(): Promise<Block[]> {
   for (let round = 0; round < 9; round += 1) await deductFrom(database.pool, token, 1)
   const blocks = []
-  for (let block = await seal({ maxTransfers: 4 }); block !== undefined; block = await seal({ maxTransfers: 4 }))
+  for (let block = await seal({ maxRows: 4 }); block !== undefined; block = await seal({ maxRows: 4 }))
     blocks.push(block)
   return blocks
 }
 
 test('blocks follow each other without a gap, and hold every transfer once', async () => {
   const blocks = await threeBlocks()
-  expect(blocks.map(({ number, transfers }) => [number, transfers])).toEqual([
+  expect(blocks.map(({ number, size }) => [number, size])).toEqual([
     [1n, 4],
     [2n, 4],
     [3n, 2],
@@ -64,7 +65,7 @@ test('the first block follows 32 zero bytes, and without transfers there is no b
 test('what was minted within the lag waits for a later block', async () => {
   expect(await seal({ lagMs: 60_000 })).toBeUndefined()
   expect(await seal({ now: new Date('2020-01-01T00:00:00Z') })).toBeUndefined()
-  expect(await seal()).toMatchObject({ transfers: 1 })
+  expect(await seal()).toMatchObject({ size: 1 })
 })
 
 test('a sealer whose clock is ahead seals no further than the database’s own clock', async () => {
@@ -84,15 +85,15 @@ test('a transaction in flight holds sealing back, so that nothing is ever writte
     await deductFrom(pool, token, 10)
     expect(await seal({ lagMs: 0 })).toBeUndefined()
   })
-  expect(await seal()).toMatchObject({ number: 2n, transfers: 2 })
+  expect(await seal()).toMatchObject({ number: 2n, size: 2 })
   expect(await verify()).toEqual({ blocks: [], total: 0 })
 })
 
 test('two sealers at once do not collide: each transfer is sealed once', async () => {
   for (let round = 0; round < 8; round += 1) await deductFrom(database.pool, token, 1)
-  const blocks = await Promise.all([1, 2, 3].map(() => seal({ maxTransfers: 3, lagMs: AT_ONCE })))
+  const blocks = await Promise.all([1, 2, 3].map(() => seal({ maxRows: 3, lagMs: AT_ONCE })))
   const rest = await seal()
-  const sealed = [...blocks, rest].reduce((sum, block) => sum + (block?.transfers ?? 0), 0)
+  const sealed = [...blocks, rest].reduce((sum, block) => sum + (block?.size ?? 0), 0)
   expect(sealed).toBe(9)
   expect(await verify()).toEqual({ blocks: [], total: 0 })
 })
@@ -165,7 +166,7 @@ test('a block that was sealed again after tampering does not fit the next one', 
   // The forger computes the second block anew, with all means that sealing has, and leaves the third one alone.
   await tamper(`create table kept as select * from ledger_block where number > 2`)
   await tamper(`delete from ledger_block where number >= 2`)
-  const forged = await seal({ maxTransfers: 4 })
+  const forged = await seal({ maxRows: 4 })
   await tamper(`insert into ledger_block select * from kept`)
   expect(forged?.hash).not.toEqual(second?.hash)
   expect(await verify()).toEqual({

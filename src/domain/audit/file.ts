@@ -1,7 +1,7 @@
 import { assert } from '../../kit/assert.ts'
 import type { Sql } from '../../kit/sql.ts'
+import { BEFORE_ALL } from '../ledger/chain.ts'
 import { lineOf, type StoredEvent } from './event.ts'
-import { BEFORE_ALL } from './seal.ts'
 
 /** A file that takes lines at its end. */
 export interface LineFile {

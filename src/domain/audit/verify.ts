@@ -1,5 +1,6 @@
 import type { Sql } from '../../kit/sql.ts'
-import { BEFORE_ALL, digest, FIRST_PREVIOUS_HASH } from './seal.ts'
+import { BEFORE_ALL } from '../ledger/chain.ts'
+import { brokenAuditBlocks } from './seal.ts'
 
 /** Something that is not as it was written. */
 export interface AuditFinding {
@@ -27,13 +28,16 @@ export async function verifyAudit(sql: Sql, limit = 100): Promise<AuditReport> {
     [BEFORE_ALL],
   )
   const events = await changedEvents(sql, limit)
-  const blocks = await brokenBlocks(sql, limit)
+  const broken = await brokenAuditBlocks(sql, limit)
   return {
     events: BigInt(counted?.events ?? 0),
     blocks: BigInt(counted?.blocks ?? 0),
     unsealed: BigInt(counted?.unsealed ?? 0),
-    findings: [...events, ...blocks].map(({ total: _total, ...finding }) => finding),
-    total: Number(events[0]?.total ?? 0) + Number(blocks[0]?.total ?? 0),
+    findings: [
+      ...events.map(({ event, message }) => ({ event, message })),
+      ...broken.blocks.map(({ number, message }) => ({ block: number, message })),
+    ],
+    total: Number(events[0]?.total ?? 0) + broken.total,
   }
 }
 
@@ -53,30 +57,4 @@ async function changedEvents(sql: Sql, limit: number): Promise<(AuditFinding & {
      order by id limit $1`,
     [limit],
   )
-}
-
-/** Blocks that do not follow the one before, or whose events are not those that were sealed. */
-async function brokenBlocks(sql: Sql, limit: number): Promise<(AuditFinding & { total: string })[]> {
-  const rows = await sql.query<{ number: string; message: string; total: string }>(
-    `select block.number, count(*) over () as total,
-       case
-         when not block.chained then 'does not follow the block before'
-         when found.events > block.events
-           then format('%s events turned up after %s had been sealed', found.events - block.events, block.events)
-         when found.events < block.events
-           then format('%s of %s events are gone', block.events - found.events, block.events)
-         else 'its events are not what was sealed'
-       end as message
-     from (
-       select *, number = lag(number, 1, 0::bigint) over chain + 1
-         and after_id = lag(through_id, 1, $1::uuid) over chain
-         and previous_hash = lag(hash, 1, $2::bytea) over chain as chained
-       from audit_block window chain as (order by number)
-     ) block,
-     lateral (${digest('block.previous_hash', 'block.after_id', 'block.through_id')}) found
-     where not block.chained or found.events <> block.events or found.hash is distinct from block.hash
-     order by block.number limit $3`,
-    [BEFORE_ALL, FIRST_PREVIOUS_HASH, limit],
-  )
-  return rows.map(({ number, message, total }) => ({ block: BigInt(number), message, total }))
 }

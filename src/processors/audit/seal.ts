@@ -14,7 +14,7 @@ export const auditSeal = transact(sealAudit, {
       const block = await sealEvents(sql, { now })
       if (block === undefined) break
       sealed.blocks += 1
-      sealed.events += block.events
+      sealed.events += block.size
     }
     if (auditFile !== undefined && (await isBehind(sql, auditFile.path))) followUp({ kind: 'audit.write', input: {} })
     return sealed

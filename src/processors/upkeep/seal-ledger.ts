@@ -12,7 +12,7 @@ export const ledgerSeal = transact(sealLedger, {
       const block = await sealBlock(sql, { now })
       if (block === undefined) break
       sealed.blocks += 1
-      sealed.transfers += block.transfers
+      sealed.transfers += block.size
     }
     return sealed
   },
