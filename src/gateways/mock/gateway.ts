@@ -113,7 +113,7 @@ export function mockGateway(options: { key: Secret; apiBase: string; timeoutMs?:
 
     async confirm({ reference, paymentId, proof }) {
       const signature = proof.mock_signature
-      const expected = createHmac('sha256', options.key.reveal()).update(`${reference}|${paymentId}`).digest('hex')
+      const expected = createHmac('sha256', options.key.asKey()).update(`${reference}|${paymentId}`).digest('hex')
       // Without a page in between there is nothing signed: then only the gateway itself is believed, below.
       if (signature !== undefined && !sameText(signature, expected)) return { outcome: 'forged' }
       const reply = await client.ask({ method: 'GET', path: `/charges/${segment(paymentId)}` })

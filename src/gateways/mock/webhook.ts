@@ -32,7 +32,7 @@ export const readMockWebhook =
   ({ raw, headers, now }) => {
     const [, at, signature] = SIGNATURE.exec(headers['x-mock-signature'] ?? '') ?? []
     if (at === undefined || signature === undefined) return 'forged'
-    const expected = createHmac('sha256', secret.reveal()).update(`${at}.`).update(raw).digest('hex')
+    const expected = createHmac('sha256', secret.asKey()).update(`${at}.`).update(raw).digest('hex')
     if (!sameText(signature, expected)) return 'forged'
     if (Math.abs(now.getTime() / 1_000 - Number(at)) > TOLERANCE_SECONDS) return 'stale'
     const event = Event.safeParse(parseJson(raw))

@@ -34,7 +34,7 @@ const Dispute = z.object({
 export const readPaystackWebhook =
   (secretKey: Secret): ReadWebhook =>
   ({ raw, headers }) => {
-    const expected = createHmac('sha512', secretKey.reveal()).update(raw).digest('hex')
+    const expected = createHmac('sha512', secretKey.asKey()).update(raw).digest('hex')
     if (!sameText(headers['x-paystack-signature'] ?? '', expected)) return 'forged'
     const { data: event } = Event.safeParse(parseJson(raw))
     const about = event && aboutOf(event.event, event.data)

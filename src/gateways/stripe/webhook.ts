@@ -31,7 +31,7 @@ export function readStripeWebhook(secret: Secret): ReadWebhook {
   return ({ raw, headers, now }) => {
     const signed = parseHeader(headers['stripe-signature'])
     if (signed === undefined) return 'forged'
-    const expected = createHmac('sha256', secret.reveal()).update(`${signed.at}.`).update(raw).digest()
+    const expected = createHmac('sha256', secret.asKey()).update(`${signed.at}.`).update(raw).digest()
     if (!signed.signatures.some((one) => one.length === expected.length && timingSafeEqual(one, expected)))
       return 'forged'
     // After the signature: the time of a forged one is nobody's.
