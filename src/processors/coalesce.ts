@@ -6,11 +6,8 @@ import type { Processor } from './shapes/processor.ts'
 /** Jobs decided in one transaction. At their fullest that is some two thousand operations. */
 const MAX_JOBS = 8
 
-/**
- * One transaction at a time: what arrives meanwhile makes the next one larger. A second would wait for the first one's
- * accounts with a batch that is closed already; two workers on one hot account were a quarter slower so.
- */
-const MAX_FLYING = 1
+/** While one transaction waits for the disk, another is decided. */
+const MAX_FLYING = 2
 
 /**
  * Lets jobs that are in work at the same time share a transaction. An idle worker decides a job at once; under load the
