@@ -184,8 +184,8 @@ export interface Gateway {
   /** Checks the proof, then reads the payment itself; `forged` when the proof is not the gateway's. */
   confirm(confirmation: Confirmation): Promise<ChargeState | { readonly outcome: 'forged' }>
   capture(captured: { reference: string; chargeId: string; amount: Amount; currency: Asset }): Promise<ChargeAnswer>
-  /** Gives back what was authorised and not captured, or ends what the customer never finished. */
-  cancel(charge: { reference: string; chargeId: string }): Promise<ChargeState>
+  /** Gives back what was authorised and not captured, or ends what the customer never finished, or (`failed`) has failed at. */
+  cancel(charge: { reference: string; chargeId: string; failed?: boolean }): Promise<ChargeState>
   lookUpCharge(charge: { reference: string; chargeId?: string | undefined }): Promise<ChargeState>
   refund(request: RefundRequest): Promise<RefundAnswer>
   lookUpRefund(refund: { reference: string; chargeId: string; refundId?: string | undefined }): Promise<RefundState>

@@ -33,6 +33,9 @@ const STRIPE_JS = 'https://js.stripe.com/v3/'
 /** So that one answer holds the fee and what was refunded. */
 const EXPAND = ['latest_charge.balance_transaction']
 
+/** Why we called off what its customer had failed at. Who hears of the end first, by a webhook, learns of the failure from it. */
+const AFTER_FAILURE = 'abandoned'
+
 type Intent = Stripe.PaymentIntent
 
 export function charges({ line, publishableKey, now }: Parts) {
@@ -95,12 +98,12 @@ export function charges({ line, publishableKey, now }: Parts) {
     return settled(wanted.chargeId, heard)
   }
 
-  async function cancel(wanted: { reference: string; chargeId: string }): Promise<ChargeState> {
+  async function cancel(wanted: { reference: string; chargeId: string; failed?: boolean }): Promise<ChargeState> {
     const heard = await line.ask((stripe) =>
       stripe.paymentIntents.cancel(
         wanted.chargeId,
-        { expand: EXPAND },
-        { idempotencyKey: `${wanted.reference}:cancel` },
+        { expand: EXPAND, ...(wanted.failed ? { cancellation_reason: AFTER_FAILURE } : {}) },
+        { idempotencyKey: `${wanted.reference}:cancel${wanted.failed ? `:${AFTER_FAILURE}` : ''}` },
       ),
     )
     return settled(wanted.chargeId, heard)
@@ -155,11 +158,14 @@ export function charges({ line, publishableKey, now }: Parts) {
       case 'requires_payment_method':
         return failureOf(intent) ?? { ...pending(intent, 'customer'), action: actionOf(intent) }
       case 'canceled':
-        return decline({
-          code: intent.cancellation_reason ?? 'canceled',
-          message: 'The payment was canceled.',
-          id: intent.id,
-        })
+        return (
+          (intent.cancellation_reason === AFTER_FAILURE ? failureOf(intent) : undefined) ??
+          decline({
+            code: intent.cancellation_reason ?? 'canceled',
+            message: 'The payment was canceled.',
+            id: intent.id,
+          })
+        )
       default:
         // A state that Stripe has invented since: certainly no success, perhaps no failure.
         return pending(intent, 'gateway')

@@ -6,7 +6,7 @@ import type { ChargeState, Gateway } from '../../gateways/port.ts'
  */
 export async function lastWord(gateway: Gateway, reference: string, state: ChargeState): Promise<ChargeState> {
   if (state.outcome !== 'declined' || state.id === undefined) return state
-  const after = await gateway.cancel({ reference, chargeId: state.id })
+  const after = await gateway.cancel({ reference, chargeId: state.id, failed: true })
   // That it is off now says less than why it failed.
   return after.outcome === 'declined' || after.outcome === 'absent' ? state : after
 }
