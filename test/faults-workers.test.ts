@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { inTransaction } from '../src/platform/database.ts'
 import { Deployment, onBothBackends } from './support/deployment.ts'
 import { Load } from './support/load.ts'
@@ -25,9 +25,9 @@ describe.concurrent('Killing', () => {
             `select from pg_stat_activity
            where datname = current_database() and application_name = 'bursar worker' and wait_event_type = 'Lock'`,
           )
-          return rows.length
+          expect(rows.length).toBeGreaterThan(0)
         }
-        await expect.poll(blocked, { timeout: 10_000, interval: 5 }).toBeGreaterThan(0)
+        await vi.waitFor(blocked, { timeout: 10_000, interval: 5 })
         await work()
       })
     }

@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { newCredential, newId } from '../../src/kit/ids.ts'
 import type { Deployment } from './deployment.ts'
 
@@ -53,7 +53,11 @@ export class Load {
 
   /** Resolves when at least so many are accepted. */
   reaches(accepted: number): Promise<void> {
-    return expect.poll(() => this.accepted.size, { timeout: 30_000, interval: 5 }).toBeGreaterThanOrEqual(accepted)
+    // Not `expect.poll`: beside a concurrent test that has ended it does not know in which it is.
+    return vi.waitFor(() => expect(this.accepted.size).toBeGreaterThanOrEqual(accepted), {
+      timeout: 30_000,
+      interval: 5,
+    })
   }
 
   async #deduct(token: string): Promise<void> {
@@ -88,11 +92,11 @@ export class Load {
   /** Waits until nothing is open any more, and then holds what the clients were told against the books. */
   async expectEachDoneOnce(): Promise<void> {
     const { pool } = this.#bursar
-    const open = async () => {
+    const nothingIsOpen = async () => {
       const { queued = 0, processing = 0 } = await this.#bursar.statuses('token.deduct')
-      return { queued, processing }
+      expect({ queued, processing }).toEqual({ queued: 0, processing: 0 })
     }
-    await expect.poll(open, { timeout: QUIET_WITHIN_MS, interval: 100 }).toEqual({ queued: 0, processing: 0 })
+    await vi.waitFor(nothingIsOpen, { timeout: QUIET_WITHIN_MS, interval: 100 })
     const { rows } = await pool.query(
       `select status, (select count(*)::int from transfer where operation_id = operation.id) as transfers, count(*)::int
        from operation where id = any($1) group by 1, 2`,
