@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { percentile } from './findings.ts'
 
 /** So many requests; each connection sends its next one when the one before is answered. */
 export interface ClosedLoop {
@@ -60,13 +61,12 @@ export async function closedLoop({ urls, connections, requests, next }: ClosedLo
         socket.write(request)
       }
       const take = (size: number, buffer: Uint8Array): boolean => {
-        const bytes = Buffer.from(buffer.buffer, buffer.byteOffset, size)
-        const status = statusOf(unread === undefined ? bytes : Buffer.concat([unread, bytes]))
-        if (status === undefined) {
-          unread = Buffer.concat([unread ?? Buffer.alloc(0), bytes])
-          return true
-        }
-        unread = undefined
+        const read = Buffer.from(buffer.buffer, buffer.byteOffset, size)
+        const bytes = unread === undefined ? read : Buffer.concat([unread, read])
+        const status = statusOf(bytes)
+        // A copy: what is read next is read into the same bytes.
+        unread = status === undefined ? Buffer.from(bytes) : undefined
+        if (status === undefined) return true
         took[settled++] = performance.now() - sentAt
         if (status >= 300) refused += 1
         if (settled === requests) finish()
@@ -92,8 +92,9 @@ export async function closedLoop({ urls, connections, requests, next }: ClosedLo
   const endedAt = Date.now()
   clearTimeout(silence)
   for (const { socket } of opened) socket.destroy()
-  took.sort()
-  return { answered: settled - refused, refused, startedAt, endedAt, p50: share(took, 0.5), p99: share(took, 0.99) }
+  const all = [...took]
+  const [p50, p99] = [tenths(percentile(all, 0.5)), tenths(percentile(all, 0.99))]
+  return { answered: settled - refused, refused, startedAt, endedAt, p50, p99 }
 }
 
 /** The status of an answer that is there as a whole; undefined while some of it is on its way. */
@@ -107,5 +108,4 @@ function statusOf(bytes: Buffer): number | undefined {
 }
 
 /** In milliseconds, with one digit after the point. */
-const share = (sorted: Float64Array, part: number): number =>
-  Math.round((sorted[Math.ceil(sorted.length * part) - 1] ?? 0) * 10) / 10
+const tenths = (ms: number): number => Math.round(ms * 10) / 10

@@ -19,6 +19,12 @@ export interface LoadReport extends LoopReport {
 /** Requests of each connection before the clock runs: this process is as new as its code is cold. */
 const WARM_UP = 2
 
+/** What one connection walks through; together the connections walk through all. */
+const shareOf = (deductions: readonly Buffer[], connection: number, connections: number): readonly Buffer[] =>
+  deductions.filter((_, index) =>
+    deductions.length <= connections ? index === connection % deductions.length : index % connections === connection,
+  )
+
 /** A process of its own, so that making the load never shares a thread with what is measured. */
 if (import.meta.main) {
   const { url, paths, connections, requests } = asked<LoadOrder>()
@@ -48,11 +54,4 @@ if (import.meta.main) {
     cpuSeconds: (user + system) / 1e6,
   }
   process.stdout.write(JSON.stringify(whole))
-}
-
-/** What one connection walks through; together the connections walk through all. */
-function shareOf(deductions: readonly Buffer[], connection: number, connections: number): readonly Buffer[] {
-  return deductions.length <= connections
-    ? deductions.slice(connection % deductions.length).slice(0, 1)
-    : deductions.filter((_, index) => index % connections === connection)
 }

@@ -74,6 +74,21 @@ describe('Gathering what comes together', () => {
     await later
   })
 
+  test('a batch whose work cannot even begin is refused to all of it, and the next one is done', async () => {
+    let broken = true
+    const batcher = new Batcher<number, string>({
+      flush(items) {
+        if (broken) throw new Error('no connection')
+        return Promise.resolve(items.map((item) => `did ${item}`))
+      },
+      ...{ maxBatch: 100, maxWaiting: 1_000, maxFlying: 1, turnedAway: () => new Error('turned away') },
+    })
+    const refused = await Promise.allSettled([batcher.add(1), batcher.add(2)])
+    expect(refused.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    broken = false
+    expect(await batcher.add(3)).toBe('did 3')
+  })
+
   test('no batch is larger than its limit, and no more of them fly than may', async () => {
     const { batcher, batches, items } = gathering({ maxBatch: 2, maxFlying: 2 })
     const answers = Promise.all([1, 2, 3, 4, 5].map((item) => batcher.add(item)))

@@ -66,10 +66,13 @@ export class Batcher<Item, Result> {
     const batch = this.#waiting.splice(0, this.#options.maxBatch)
     this.#flying += 1
     if (this.#waiting.length > 0) this.#schedule()
-    const answer = await this.#options.flush(batch.map(({ item }) => item)).then(
-      (results) => (waiter: Waiter<Item, Result>, index: number) => waiter.resolve(results[index] as Result),
-      (error) => (waiter: Waiter<Item, Result>) => waiter.reject(error),
-    )
+    let answer: (waiter: Waiter<Item, Result>, index: number) => void
+    try {
+      const results = await this.#options.flush(batch.map(({ item }) => item))
+      answer = ({ resolve }, index) => resolve(results[index] as Result)
+    } catch (error) {
+      answer = ({ reject }) => reject(error)
+    }
     this.#flying -= 1
     // The next batch goes off before this one's callers are told: they take the processor while it is on its way.
     void this.#fly()
