@@ -1,3 +1,4 @@
+import './platform/garbage.ts'
 import { migrate } from './commands/migrate.ts'
 import { type Config, ConfigError, EXIT_CONFIG } from './platform/config.ts'
 import { configuration } from './start/configuration.ts'
