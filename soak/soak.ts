@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { KEPT_COMPLETED, KEPT_FAILED } from '../src/platform/queue.ts'
+import { CLEARS_EVERY, KEPT_COMPLETED, KEPT_FAILED } from '../src/platform/queue.ts'
 import { SoakDeployment } from './deployment.ts'
 import { Load, type LoadCounts } from './load.ts'
 import { Observer, type Series } from './observer.ts'
@@ -32,11 +32,11 @@ export interface Report {
 
 const SAY_EVERY_SECONDS = 30
 
-/**
- * Jobs that end in the same moment do not see each other on PostgreSQL, so each of them lets what is kept stay, and there
- * are a few more until the next one ends.
- */
+/** Jobs that end in the same moment do not see each other on PostgreSQL, so each of them lets what is kept stay. */
 const ENDING_AT_ONCE = 32
+
+/** So many finished jobs beyond what is kept stay until the next one that puts them away, from either API, ends. */
+const MORE_FOR_A_WHILE = ENDING_AT_ONCE + 2 * CLEARS_EVERY
 
 /** Puts load on a deployment of its own for as long as asked, and tells what grew. */
 export async function soak(options: Options, say: (line: string) => void): Promise<Report> {
@@ -61,7 +61,7 @@ export async function soak(options: Options, say: (line: string) => void): Promi
       return { ...series, verdict: verdictOn(series.measure, later, operations) }
     })
     const { completed, failed } = observer.mostFinished
-    const bounded = completed <= KEPT_COMPLETED.count + ENDING_AT_ONCE && failed <= KEPT_FAILED.count
+    const bounded = completed <= KEPT_COMPLETED.count + MORE_FOR_A_WHILE && failed <= KEPT_FAILED.count
     return {
       ...{ at, options, seconds, warmUpSeconds, counts: load.counts, operations, findings, retention },
       operationsPerSecond: operations / Math.max(1, seconds - warmUpSeconds),

@@ -76,6 +76,12 @@ const MAX_STALLED = 5
 export const KEPT_COMPLETED = { age: 3_600, count: 1_000 }
 export const KEPT_FAILED = { age: 7 * 86_400, count: 5_000 }
 
+/**
+ * One job in so many, of those that a process sends to a queue, puts away what need not be kept as it completes. On
+ * PostgreSQL that takes as long as all else of completing a job, and there are no more than so many too many meanwhile.
+ */
+export const CLEARS_EVERY = 16
+
 /** A worker that lost its queue asks again this often; BullMQ's own 15 s would keep a short outage going. */
 const ASK_AGAIN_MS = 1_000
 
@@ -110,6 +116,14 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
   }
   const workers = new Set<RunningWorker>()
 
+  const sent = new Map<Name, number>()
+  /** Counted for each queue: among several that are sent in turns one might never have its own. */
+  const isTurn = (name: Name): boolean => {
+    const before = sent.get(name) ?? 0
+    sent.set(name, before + 1)
+    return before % CLEARS_EVERY === 0
+  }
+
   /** On PostgreSQL BullMQ keeps to its first answer for ever, and a worker that got none spins on it: better not to start. */
   const firstAnswer = async (one: { waitUntilReady(): Promise<unknown> }) => {
     if (backend.kind === 'postgres') await one.waitUntilReady()
@@ -124,8 +138,9 @@ export function openQueues<Name extends string, Data>(options: QueueSystemOption
       const queue = queueNamed(name)
       const [first] = jobs
       if (first === undefined) return
-      if (jobs.length === 1) await queue.add(first.kind, first.data, jobOptions(first))
-      else await queue.addBulk(jobs.map((job) => ({ name: job.kind, data: job.data, opts: jobOptions(job) })))
+      const opts = jobs.map((job) => jobOptions(job, isTurn(name)))
+      if (jobs.length === 1) await queue.add(first.kind, first.data, opts[0])
+      else await queue.addBulk(jobs.map((job, at) => ({ name: job.kind, data: job.data, opts: opts[at] })))
     },
     async fates(name, jobIds) {
       const queue = queueNamed(name)
@@ -208,11 +223,11 @@ async function quiet(inWork: ReadonlySet<Promise<unknown>>): Promise<void> {
   } while (inWork.size > 0)
 }
 
-const jobOptions = (job: OutgoingJob<unknown>): JobsOptions => ({
+const jobOptions = (job: OutgoingJob<unknown>, clears: boolean): JobsOptions => ({
   jobId: job.id,
   attempts: job.attempts,
   backoff: { type: 'kind' },
-  removeOnComplete: KEPT_COMPLETED,
+  removeOnComplete: clears ? KEPT_COMPLETED : false,
   removeOnFail: KEPT_FAILED,
 })
 
@@ -242,7 +257,8 @@ function postgresBackend({ postgresUrl, schema }: { postgresUrl: string; schema:
   const pool = (max: number) => {
     const one = new pg.Pool({
       connectionString: postgresUrl,
-      options: `-c search_path=${schema}`,
+      // A job is a message that may be lost: what a crash of PostgreSQL takes the relay brings. So none waits for the disk.
+      options: `-c search_path=${schema} -c synchronous_commit=off`,
       max,
       keepAlive: true,
       connectionTimeoutMillis: 3_000,
