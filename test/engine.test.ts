@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
-const OURS = new URL('../src/platform/garbage.ts', import.meta.url).href
+const OURS = new URL('../src/platform/engine.ts', import.meta.url).href
 
 /** Things that outlive several collections before they die, like requests that wait for their commit. */
 const WORK = `
@@ -31,6 +32,13 @@ describe('The young generation of the heap', () => {
 
   test('is set up before anything else is loaded', () => {
     const main = readFileSync(fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'utf8')
-    expect(main.split('\n')[0]).toBe("import './platform/garbage.ts'")
+    expect(main.split('\n')[0]).toBe("import './platform/engine.ts'")
   })
+})
+
+test('What a process has compiled is kept beside the packages for the next one', () => {
+  const program = `import '${OURS}'\nimport { getCompileCacheDir } from 'node:module'\nconsole.log(getCompileCacheDir())`
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8', env })
+  expect(stdout).toContain(join('node_modules', '.cache', 'bursar'))
 })
