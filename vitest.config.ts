@@ -1,8 +1,5 @@
 import { defineConfig } from 'vitest/config'
 
-// Processes that tests start, and the two that run them, need not compile what another has compiled (src/platform/engine.ts).
-process.env.NODE_COMPILE_CACHE ??= new URL('node_modules/.cache/bursar', import.meta.url).pathname
-
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
