@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { Token } from '../src/domain/tokens/token.ts'
+import { isFault } from '../src/kit/fault.ts'
 import { type Database, openDatabase, openPool } from '../src/platform/database.ts'
 import { freshDatabase, type TestDatabase } from './support/database.ts'
 
@@ -66,4 +69,42 @@ test('However many units of work come at once, each has its turn, and none waits
   )
   expect(answers).toEqual(answers.map((_, nth) => nth))
   expect(waited).toBe(0)
+})
+
+test('A unit of work by key has each statement planned once, and on an empty table as for a full one', async () => {
+  const find = 'select status from token where id = $1'
+  const planned = await database.unitOfWork(
+    async ({ sql }) => {
+      const { rows } = await fresh.pool.query('select count(*)::int as tokens from token')
+      expect(rows).toEqual([{ tokens: 0 }])
+      for (let time = 0; time < 3; time++) await sql.query(find, [randomUUID()])
+      const [prepared] = await sql.query<{ name: string; custom: number; generic: number }>(
+        `select name, custom_plans::int as custom, generic_plans::int as generic
+         from pg_prepared_statements where statement = $1`,
+        [find],
+      )
+      const plan = await sql.query<object>(`explain execute ${prepared?.name}('${randomUUID()}')`)
+      return { ...prepared, plan: JSON.stringify(plan) }
+    },
+    { byKey: true },
+  )
+  expect(planned).toMatchObject({ custom: 0, generic: 3 })
+  expect(planned.plan).toMatch(/Index Scan using token_pkey/)
+  const [after] = await database.unitOfWork(({ sql }) => sql.query('show plan_cache_mode'))
+  expect(after).toEqual({ plan_cache_mode: 'force_custom_plan' })
+})
+
+test('A unit of work whose tables a migration has just changed is a fault: its next try finds them as they are', async () => {
+  const one = new pg.Pool({ connectionString: fresh.url, max: 3 })
+  const alone = await openDatabase(one, [Token])
+  const look = () => alone.unitOfWork(({ sql }) => sql.query<object>('select * from changing where id = $1', [1]))
+  await fresh.pool.query('create table changing (id int primary key)')
+  expect(await look()).toEqual([])
+  await fresh.pool.query('alter table changing add column more text')
+  const error = await look().catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(Error)
+  expect(isFault(error)).toBe(true)
+  await fresh.pool.query('insert into changing values (1, $1)', ['seen'])
+  expect(await look()).toEqual([{ id: 1, more: 'seen' }])
+  await alone.close()
 })

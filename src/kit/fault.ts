@@ -31,6 +31,9 @@ const TRANSIENT_SOCKET = new Set([
 const TRANSIENT_SENTENCE =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Connection is closed|not queryable|Query read timeout/i
 
+/** A statement that PostgreSQL holds ready for us was made for a table as it was before a migration. */
+export const OUT_OF_DATE = /cached plan must not change result type/
+
 /** Is this error the world's and not ours? Everything else that is thrown is a bug. */
 export function isFault(error: unknown): boolean {
   if (error instanceof Fault) return true
@@ -41,6 +44,6 @@ export function isFault(error: unknown): boolean {
   // PostgreSQL ends the connection with these, for reasons of its own: it says nothing about the statement.
   const { severity } = error as { severity?: unknown }
   if (severity === 'FATAL' || severity === 'PANIC') return true
-  if (TRANSIENT_SENTENCE.test(error.message)) return true
+  if (TRANSIENT_SENTENCE.test(error.message) || OUT_OF_DATE.test(error.message)) return true
   return error.cause !== undefined && isFault(error.cause)
 }

@@ -2,6 +2,7 @@ import { DriverException, type EntitySchema, type EventSubscriber, MikroORM } fr
 import { type EntityManager, PostgreSqlDriver } from '@mikro-orm/postgresql'
 import { CompiledQuery, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
+import { OUT_OF_DATE } from '../kit/fault.ts'
 import type { Sql } from '../kit/sql.ts'
 import { turns } from '../kit/turns.ts'
 
@@ -11,6 +12,11 @@ export interface Tx {
   readonly sql: Sql
 }
 
+export interface UnitOfWorkTerms {
+  /** Every statement finds its few rows by keys, however large the tables are: no plan needs to be made anew. */
+  readonly byKey?: boolean
+}
+
 /** What a process may do with PostgreSQL. */
 export interface Database {
   /** Statements of their own, without a transaction around them. */
@@ -18,7 +24,7 @@ export interface Database {
   /** Set-based work: one connection, one transaction, no entities. */
   transaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>
   /** Work on one thing, with entities. Flushes before it commits. */
-  unitOfWork<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result>
+  unitOfWork<Result>(work: (tx: Tx) => Promise<Result>, terms?: UnitOfWorkTerms): Promise<Result>
   close(): Promise<void>
 }
 
@@ -118,11 +124,11 @@ export async function openDatabase(
   return {
     sql: sqlOf(pool),
     transaction: (work) => inTransaction(pool, work),
-    unitOfWork: (work) =>
+    unitOfWork: (work, { byKey = false } = {}) =>
       inTurn(() =>
         orm.em
           .fork()
-          .transactional((em) => {
+          .transactional(async (em) => {
             const context = em.getTransactionContext<{
               executeQuery(query: CompiledQuery): Promise<{ rows: unknown[] }>
             }>()
@@ -131,6 +137,7 @@ export async function openDatabase(
               query: async <Row>(text: string, parameters: readonly unknown[] = []) =>
                 (await context.executeQuery(CompiledQuery.raw(text, [...parameters]))).rows as Row[],
             }
+            if (byKey) await sql.query(PLANS_BY_KEY)
             return work({ em, sql })
           })
           .catch((error) => {
@@ -144,34 +151,64 @@ export async function openDatabase(
   }
 }
 
+/**
+ * Until the transaction ends: plans that were made once, and only such as stay good while a table grows from nothing, each
+ * row found by an index. To plan a unit of work's statements anew took PostgreSQL twice as long as to carry them out.
+ */
+const PLANS_BY_KEY = `select set_config('plan_cache_mode', 'force_generic_plan', true), ${[
+  'enable_seqscan',
+  'enable_hashjoin',
+  'enable_mergejoin',
+]
+  .map((way) => `set_config('${way}', 'off', true)`)
+  .join(', ')}`
+
+/** Statements of units of work that each connection keeps prepared, by their texts. More are prepared each time. */
+const MOST_PREPARED = 300
+const PREPARED = /^\s*(select|insert|update|delete|with)\b/i
+
 /** The statements around a transaction after whose failure Kysely keeps the connection for ever. */
 const KEPT_WHEN_FAILED = /^(begin|start transaction|rollback$)/
+
+/** A migration has changed a table under a prepared statement. On a new connection it is prepared anew. */
+const isOutOfDate = (error: unknown): boolean => error instanceof Error && OUT_OF_DATE.test(error.message)
 
 /**
  * The pool for Kysely, which gives no connection back whose BEGIN or ROLLBACK has failed: a lost one. Here it leaves the
  * pool at once. Without this every restart of PostgreSQL would take a few connections from a worker, until none is left.
  */
 function withoutLeaks(pool: pg.Pool): PostgresPool {
+  const names = new Map<string, string>()
+  const nameOf = (text: string): string | undefined => {
+    const known = names.get(text)
+    if (known !== undefined || names.size === MOST_PREPARED) return known
+    const name = `work_${names.size}`
+    names.set(text, name)
+    return name
+  }
   return {
     options: pool.options,
     end: () => pool.end(),
     async connect() {
       const client = await pool.connect()
       let released = false
+      let spoiled: Error | undefined
       const release = (broken?: Error) => {
         if (!released) client.release(broken)
         released = true
       }
       const query = async (text: string, parameters: readonly unknown[]) => {
         try {
-          return await client.query(text, [...parameters])
+          const name = PREPARED.test(text) ? nameOf(text) : undefined
+          return await client.query({ text, values: [...parameters], ...(name === undefined ? {} : { name }) })
         } catch (error) {
+          if (isOutOfDate(error)) spoiled = error as Error
           if (KEPT_WHEN_FAILED.test(text)) release(error as Error)
           throw error
         }
       }
       // Without cursors, which nobody asks for.
-      return { query, release: () => release() } as unknown as PostgresPoolClient
+      return { query, release: () => release(spoiled) } as unknown as PostgresPoolClient
     },
   }
 }

@@ -49,6 +49,9 @@ export interface StagedRules<K extends Kind, Begun, Answer> {
 /** Operations of one job that ask at once: each waits for somebody else, not for the processor. */
 const SIDE_BY_SIDE = 8
 
+/** What a staged operation reads is its own. */
+const BY_KEY = { byKey: true }
+
 /** How one transaction of a staged operation ended. */
 type Ended<Next> = { readonly outcomes: Outcome[] } | { readonly next: Next }
 
@@ -83,7 +86,7 @@ export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRule
       if (played instanceof Done) measured = () => rules.measured?.(played.result, input, context)
       await writeOutcomes(tx.sql, [outcome], { startedAt, finishedAt: services.clock.now() })
       return { outcomes: [outcome] }
-    })
+    }, BY_KEY)
     context.dispatch(jobs)
     measured()
     return ended
