@@ -6,7 +6,9 @@ const TICKS_PER_SECOND = 100
 interface Stat {
   readonly pid: number
   readonly parent: number
+  /** Those of its children among them that have ended. */
   readonly seconds: number
+  readonly ofEnded: number
 }
 
 function statOf(pid: number): Stat | undefined {
@@ -14,8 +16,9 @@ function statOf(pid: number): Stat | undefined {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ')
-    const ticks = Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14])
-    return { pid, parent: Number(fields[1]), seconds: ticks / TICKS_PER_SECOND }
+    const ofEnded = (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND
+    const ofItself = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+    return { pid, parent: Number(fields[1]), seconds: ofItself + ofEnded, ofEnded }
   } catch {
     return undefined
   }
@@ -23,10 +26,14 @@ function statOf(pid: number): Stat | undefined {
 
 /** Processor seconds that a process and its children have used so far: what work costs, however busy the machine is. */
 export function cpuSeconds(pid: number): number {
-  const own = statOf(pid)?.seconds ?? 0
-  const children = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => statOf(Number(name)))
-    .filter((stat): stat is Stat => stat !== undefined && stat.parent === pid)
-  return children.reduce((sum, { seconds }) => sum + seconds, own)
+  for (;;) {
+    const own = statOf(pid)
+    const children = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => statOf(Number(name)))
+      .filter((stat): stat is Stat => stat !== undefined && stat.parent === pid)
+    // A child that has ended while we looked would be missing on both sides.
+    if (statOf(pid)?.ofEnded !== own?.ofEnded) continue
+    return children.reduce((sum, { seconds }) => sum + seconds, own?.seconds ?? 0)
+  }
 }
