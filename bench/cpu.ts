@@ -6,7 +6,7 @@ const TICKS_PER_SECOND = 100
 interface Stat {
   readonly pid: number
   readonly parent: number
-  /** Those of its children among them that have ended. */
+  /** Of its own, and of those of its children that have ended. */
   readonly seconds: number
   readonly ofEnded: number
 }

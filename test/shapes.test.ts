@@ -240,6 +240,31 @@ describe('Work that asks somebody else', () => {
     expect(seen).toEqual([0, 'processing'])
   })
 
+  test('has its statements planned for the values at hand, and once only where it says that all is found by keys', async () => {
+    const planning = `select current_setting('plan_cache_mode') as plans, current_setting('enable_seqscan') as scans`
+    const seen: unknown[] = []
+    for (const byKey of [false, true]) {
+      const processor = staged(mirrorToken, {
+        byKey,
+        async begin(work) {
+          seen.push(...(await work.sql.query(planning)))
+          return { reference: work.operation.id }
+        },
+        call: async () => true,
+        async finish(work) {
+          seen.push(...(await work.sql.query(planning)))
+          return { mirrored: true }
+        },
+      } satisfies Rules)
+      await workshop.run('token.mirror', [await mirror()], processor)
+    }
+    const [anew, once] = [
+      { plans: 'force_custom_plan', scans: 'on' },
+      { plans: 'force_generic_plan', scans: 'off' },
+    ]
+    expect(seen).toEqual([anew, anew, once, once])
+  })
+
   test('a refusal that is returned keeps what was written beside it', async () => {
     const id = await mirror()
     const processor = staged(mirrorToken, {

@@ -165,6 +165,8 @@ const PLANS_BY_KEY = `select set_config('plan_cache_mode', 'force_generic_plan',
 
 /** Statements of units of work that each connection keeps prepared, by their texts. More are prepared each time. */
 const MOST_PREPARED = 300
+
+/** What has a plan. */
 const PREPARED = /^\s*(select|insert|update|delete|with)\b/i
 
 /** The statements around a transaction after whose failure Kysely keeps the connection for ever. */

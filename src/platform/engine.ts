@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 
 /**
- * Imported first by every process: how Node is to run us.
+ * Imported first by main.ts: how Node is to run us.
  *
  * V8 notices which objects often outlive a collection of the young generation, and creates their like in the old one from
  * then on. A request waits for its commit, so parts of every request are taken for such. They are dead a moment later, but
@@ -14,7 +14,7 @@ import { setFlagsFromString } from 'node:v8'
 setFlagsFromString('--no-allocation-site-pretenuring')
 
 /**
- * What has been compiled once is loaded by the next process, in a bit more than half the time. Beside the packages, which
+ * What has been compiled once is loaded by the next process, in about two thirds of the time. Beside the packages, which
  * nobody can write to who could not change them either; where we cannot, all is compiled as ever.
  */
 enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/bursar', import.meta.url)))

@@ -155,6 +155,7 @@ async function failed(
 }
 
 export const invoiceLookUp = staged(lookUpInvoice, {
+  byKey: true,
   async begin(work, services) {
     const asked = await beginInvoiceLookUp(work, work.input.invoice_id, services)
     return typeof asked === 'string' ? new Done({ status: asked }) : asked

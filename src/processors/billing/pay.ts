@@ -76,6 +76,7 @@ interface Ways {
 
 /** With the method that the caller names. */
 export const invoicePay = staged(payInvoice, {
+  byKey: true,
   begin: (work, services) => begin(work, services, named(work, services)),
   call: ({ begun }, services) => askStripe(begun, services),
   finish: (work, answered, services) => finish(work, answered, services, named(work, services)),
@@ -83,6 +84,7 @@ export const invoicePay = staged(payInvoice, {
 
 /** With what is on file. When that fails, dunning says when it is tried again. */
 export const invoiceCollect = staged(collectInvoice, {
+  byKey: true,
   begin: (work, services) => begin(work, services, onFile(work, services)),
   call: ({ begun }, services) => askStripe(begun, services),
   finish: (work, answered, services) => finish(work, answered, services, onFile(work, services)),

@@ -14,6 +14,7 @@ import { sendBack } from './send-back.ts'
 
 /** The browser's word is only a hint: the gateway is asked itself, and a webhook that came first has said the same. */
 export const depositConfirm = staged(confirmDeposit, {
+  byKey: true,
   async begin(work) {
     const { em, input } = work
     const payment = await ownedPayment(work, { transaction: input.transaction_id, userId: input.user_id })

@@ -42,6 +42,7 @@ interface Begun {
  * asks one gateway; only where that has surely done nothing, the next round asks the next.
  */
 export const depositInitiate = staged(initiateDeposit, {
+  byKey: true,
   async begin(work, services) {
     const { em, sql, input, operation, now } = work
     const userId = input.user_id ?? ''

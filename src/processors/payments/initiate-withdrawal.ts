@@ -33,6 +33,7 @@ interface Begun {
  * user's destination is known, so no other gateway is asked.
  */
 export const withdrawalInitiate = staged(initiateWithdrawal, {
+  byKey: true,
   async begin(work, services) {
     const { em, sql, input, operation, now } = work
     const userId = input.user_id ?? ''

@@ -114,6 +114,7 @@ const isLeftOpen = (state: Looked): boolean =>
   state.outcome === 'absent' || (state.outcome === 'pending' && !('waitsFor' in state && state.waitsFor === 'gateway'))
 
 export const paymentLookUp = staged(lookUpPayment, {
+  byKey: true,
   async begin(work) {
     const opened = await openCase(work, work.input.attempt_id)
     // Nobody was asked yet, so there is nothing to look up.

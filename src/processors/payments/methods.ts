@@ -17,6 +17,7 @@ export const digestOf = (gateway: string, token: string): string => `payment met
 
 /** The gateway is asked what the token stands for: its word on digits and expiry goes before the caller's. */
 export const methodAdd = staged(addMethod, {
+  byKey: true,
   async begin({ input, now }, { gateways }) {
     const { gateway: name, type } = input
     const gateway = gateways.get(name)

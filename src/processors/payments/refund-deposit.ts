@@ -30,6 +30,7 @@ interface Begun {
 
 /** The refund is set aside in the wallet before the gateway hears of it, so that it cannot be spent meanwhile. */
 export const depositRefund = staged(refundDeposit, {
+  byKey: true,
   async begin(work) {
     const { em, input, operation, now } = work
     const deposit = await ownedPayment(work, { transaction: input.transaction_id, userId: input.user_id })

@@ -12,6 +12,7 @@ import { audited, auditedBeginning } from './audited.ts'
 
 /** What came in vain goes back to whoever paid it, without anybody asking for it. */
 export const paymentReturn = staged(returnPayment, {
+  byKey: true,
   async begin(work) {
     const { em, sql, input, now } = work
     const known = await em.findOneOrFail(Payment, { id: input.payment_id })

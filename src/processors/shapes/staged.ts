@@ -30,6 +30,11 @@ export class TryLater {
 
 export interface StagedRules<K extends Kind, Begun, Answer> {
   /**
+   * Every statement of `begin` and `finish` finds a few rows by their keys, so its plan is made once. Leave it out where
+   * one reads as much as there is, such as a month's usage.
+   */
+  readonly byKey?: boolean
+  /**
    * Writes down what is about to be asked, under an id of its own. A second try finds the same row. A refusal that it
    * returns is the outcome and keeps what was written with it; one that it throws takes everything back.
    */
@@ -49,14 +54,12 @@ export interface StagedRules<K extends Kind, Begun, Answer> {
 /** Operations of one job that ask at once: each waits for somebody else, not for the processor. */
 const SIDE_BY_SIDE = 8
 
-/** What a staged operation reads is its own. */
-const BY_KEY = { byKey: true }
-
 /** How one transaction of a staged operation ended. */
 type Ended<Next> = { readonly outcomes: Outcome[] } | { readonly next: Next }
 
 /** The shape of everything that asks somebody else: begin (transaction), call (none in reach), finish (transaction). */
 export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRules<K, Begun, Answer>): Processor {
+  const terms = { byKey: rules.byKey === true }
   type Turn = { readonly operation: OpenOperation; readonly input: InputOf<K>; readonly work: Work<K> }
 
   /**
@@ -86,7 +89,7 @@ export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRule
       if (played instanceof Done) measured = () => rules.measured?.(played.result, input, context)
       await writeOutcomes(tx.sql, [outcome], { startedAt, finishedAt: services.clock.now() })
       return { outcomes: [outcome] }
-    }, BY_KEY)
+    }, terms)
     context.dispatch(jobs)
     measured()
     return ended

@@ -12,6 +12,7 @@ type Answer = { readonly verified: false } | { readonly verified: true; readonly
 
 /** The token's row is there before the voice service hears of it; nothing is spendable before it has said yes. */
 export const tokenIssue = staged(issueToken, {
+  byKey: true,
   async begin({ em, input, operation, now }, { keyring }) {
     const known = await em.findOne(Token, { operationId: operation.id })
     if (known !== null) return { tokenId: known.id }

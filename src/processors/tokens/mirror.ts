@@ -6,6 +6,7 @@ import { staged } from '../shapes/staged.ts'
 
 /** The record goes to the vault as it was issued. Writing it again writes the same. */
 export const tokenMirror = staged(mirrorToken, {
+  byKey: true,
   async begin({ em, input, operation }, { keyring }) {
     const token = await em.findOne(Token, { id: input.token_id })
     assert(token !== null, `Operation ${operation.id} speaks of a token that is not there`)

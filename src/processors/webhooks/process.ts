@@ -33,6 +33,7 @@ type Answer =
 
 /** The event is filed under its own id; whoever brings it again finds it there, and that it was processed. */
 export const webhookProcess = staged(processWebhook, {
+  byKey: true,
   async begin(work, services) {
     const { gateway, event_id: eventId, type, about, raw } = work.input
     const webhook = await file(work.sql, {
@@ -53,6 +54,7 @@ export const webhookProcess = staged(processWebhook, {
 
 /** The same for an event that is on file. */
 export const webhookRetry = staged(retryWebhook, {
+  byKey: true,
   async begin(work, services) {
     const webhook = await byId(work.sql, work.input.webhook_id)
     return beginWith(work, webhook, webhookAbout.parse(webhook.about), services)
