@@ -1,25 +1,24 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { QUEUE_SCHEMA } from '../src/commands/migrate.ts'
 import { CLEARS_EVERY, KEPT_COMPLETED, openQueues, type QueueSystem } from '../src/platform/queue.ts'
-import { freshDatabase, type TestDatabase } from './support/database.ts'
+import { freshDatabase } from './support/database.ts'
+import { onBothBackends } from './support/deployment.ts'
+import { RedisServer } from './support/redis.ts'
 
 type Name = 'ledger' | 'gateways'
 
-describe('Finished jobs', () => {
-  let database: TestDatabase
+onBothBackends('Finished jobs', (backend) => {
   let queues: QueueSystem<Name, object>
+  let forget: () => Promise<unknown>
   beforeAll(async () => {
-    database = await freshDatabase()
-    queues = openQueues({
-      names: ['ledger', 'gateways'],
-      store: { postgresUrl: database.url, schema: QUEUE_SCHEMA },
-      onError: () => {},
-    })
+    const opened = backend === 'redis' ? await onRedis() : await onPostgres()
+    forget = opened.forget
+    queues = openQueues({ names: ['ledger', 'gateways'], store: opened.store, onError: () => {} })
     await queues.ready()
   })
   afterAll(async () => {
     await queues.close()
-    await database.drop()
+    await forget()
   })
 
   test('are put away by the first of so many jobs of each queue, although queues are sent to in turns', async () => {
@@ -60,3 +59,13 @@ describe('Finished jobs', () => {
     expect(completed).toBeLessThanOrEqual(KEPT_COMPLETED.count + CLEARS_EVERY + 8)
   })
 })
+
+async function onPostgres() {
+  const database = await freshDatabase()
+  return { store: { postgresUrl: database.url, schema: QUEUE_SCHEMA }, forget: () => database.drop() }
+}
+
+async function onRedis() {
+  const server = await RedisServer.start()
+  return { store: { redisUrl: server.url }, forget: () => server.stop() }
+}
