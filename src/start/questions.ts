@@ -5,7 +5,7 @@ import { vault } from '../gateways/vault.ts'
 import { voiceService } from '../gateways/voice.ts'
 import { firstIdAt } from '../kit/ids.ts'
 import type { Sql } from '../kit/sql.ts'
-import type { Questions } from '../platform/metrics.ts'
+import type { Questions } from '../platform/metric-questions.ts'
 import type { Foundation } from './foundation.ts'
 
 /** What metrics and health ask the stores. */
