@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import type { Deliveries } from './deliveries.ts'
 import type { Moods } from './moods.ts'
 import type { Store } from './store.ts'
+import { accountRoutes } from './stripe/accounts.ts'
 import { customerRoutes } from './stripe/customer-page.ts'
 import { desk } from './stripe/desk.ts'
 import { disputeRoutes } from './stripe/disputes.ts'
@@ -110,6 +111,7 @@ export function stripeSandbox(options: {
   refundRoutes(app, self)
   disputeRoutes(app, self)
   methodRoutes(app, self)
+  accountRoutes(app, self)
   payoutRoutes(app, self)
   invoiceRoutes(app, self)
   eventRoutes(app, self)
