@@ -7,7 +7,7 @@ let wallets: Wallets
 
 beforeAll(async () => {
   wallets = await Wallets.start()
-  wallets.midMonth()
+  await wallets.midMonth()
 })
 afterAll(() => wallets.stop())
 
@@ -97,7 +97,7 @@ describe('limits of a transaction, a day and a month', () => {
     const over = await put(user, 1)
     expect(over.body).toMatchObject({ code: 'PAY_005', refusal: 'payment.overMonthlyLimit' })
     expect(over.body.message).toBe('The monthly limit is 100000.00 INR, of which 0.00 is left this month.')
-    wallets.midMonth()
+    await wallets.midMonth()
     expect(await used(user)).toEqual({ daily: '0.00', monthly: '0.00' })
     expect((await put(user, 1)).status).toBe(200)
   })
@@ -314,7 +314,7 @@ describe('the level of verification', () => {
 describe('the balance route', () => {
   test('answers the documented example, field by field', async () => {
     const user = wallets.user()
-    wallets.midMonth()
+    await wallets.midMonth()
     await put(user, 1_000)
     wallets.bursar.clock.advance({ seconds: DAY_SECONDS })
     const { body: deposit } = await put(user, 500)

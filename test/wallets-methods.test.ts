@@ -9,7 +9,7 @@ let wallets: Wallets
 
 beforeAll(async () => {
   wallets = await Wallets.start({ env: { LOG_LEVEL: 'trace' } })
-  wallets.midMonth()
+  await wallets.midMonth()
 })
 afterAll(() => wallets.stop())
 

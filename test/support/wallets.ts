@@ -136,14 +136,21 @@ export class Wallets {
     this.mock = stage('mock')
   }
 
-  /** What is tried again is tried again at once, and no day or month ends while a test runs. Fraud rules only watch. */
+  /** What is tried again is tried again at once, and nobody's day ends while a test runs. Fraud rules only watch. */
   static async start(options: DeploymentOptions = {}): Promise<Wallets> {
     const bursar = await Deployment.start({
       backoff: () => 10,
       ...options,
       env: { FRAUD_RULES: 'observe', ...options.env },
     })
-    return new Wallets(bursar)
+    const wallets = new Wallets(bursar)
+    await wallets.#liveIn(whereItIsMorning(bursar.clock.now()))
+    return wallets
+  }
+
+  /** Where users live from now on who say nothing else. */
+  #liveIn(timeZone: string): Promise<unknown> {
+    return this.bursar.pool.query(`alter table wallet_holder alter column time_zone set default '${timeZone}'`)
   }
 
   stop(): Promise<void> {
@@ -271,8 +278,9 @@ export class Wallets {
     for (const name of gatewayNames) await this[name].pass(seconds)
   }
 
-  /** To a noon in the middle of a month. */
-  midMonth(): void {
+  /** To a noon in the middle of a month, for users who live by UTC, as users do by default. */
+  async midMonth(): Promise<void> {
+    await this.#liveIn('UTC')
     moveToMidMonth(this.bursar.clock)
   }
 
@@ -337,4 +345,11 @@ function sums(moves: readonly { payment: string; currency: string; amount: numbe
   for (const { payment, currency, amount } of moves)
     totals[`${payment} ${currency}`] = (totals[`${payment} ${currency}`] ?? 0) + amount
   return totals
+}
+
+/** A zone in which it is between six and seven in the morning. `Etc/GMT-5` is five hours ahead of UTC. */
+function whereItIsMorning(now: Date): string {
+  const ahead = 6 - now.getUTCHours()
+  const within = ahead < -12 ? ahead + 24 : ahead
+  return `Etc/GMT${within > 0 ? '-' : '+'}${Math.abs(within)}`
 }
