@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { freePort } from '../test/support/redis.ts'
+import { freePort } from '../test/support/port.ts'
 import { cpuSeconds } from './cpu.ts'
 import type { Backend } from './options.ts'
 import { type Running, start } from './processes.ts'

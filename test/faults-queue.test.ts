@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { firstIdAt, newCredential } from '../src/kit/ids.ts'
 import { Deployment, onBothBackends } from './support/deployment.ts'
 import { Load } from './support/load.ts'
+import { freePort } from './support/port.ts'
 import { BursarProcess } from './support/process.ts'
 import { emptyQueue } from './support/queue.ts'
-import { freePort } from './support/redis.ts'
 
 onBothBackends('A queue that forgets everything', (backend) => {
   let bursar: Deployment

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { inTransaction } from '../src/platform/database.ts'
 import { Deployment, onBothBackends } from './support/deployment.ts'
 import { Load } from './support/load.ts'
+import { freePort } from './support/port.ts'
 import { BursarProcess } from './support/process.ts'
-import { freePort } from './support/redis.ts'
 
 // Both at once: a killed worker is missed only after ten seconds, and the waiting costs nobody anything.
 describe.concurrent('Killing', () => {

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { livingPostmaster, stopPostmaster } from '../src/platform/embedded-postgres/postmaster.ts'
 import { Deployment } from './support/deployment.ts'
+import { freePort } from './support/port.ts'
 import { BursarProcess } from './support/process.ts'
-import { freePort } from './support/redis.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 

@@ -10,6 +10,7 @@ import { Secret } from '../src/kit/secret.ts'
 import { makeLog } from '../src/platform/log.ts'
 import { type RateLimiter, rateLimiter, type Verdict } from '../src/platform/rate-limit.ts'
 import { freshDatabase, type TestDatabase } from './support/database.ts'
+import { freePort } from './support/port.ts'
 
 /** A log whose lines can be read back. */
 function readableLog(level = 'trace') {
@@ -24,15 +25,6 @@ function readableLog(level = 'trace') {
 }
 
 const HOUR = 3_600
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** Where the store answers, however busy the machine is; and where it never will. */
 const PATIENT_MS = 20_000

@@ -11,8 +11,9 @@ import { type Shot, targetOf, validShot } from './support/fuzz-requests.ts'
 import { type Gossip, startGossip } from './support/gossip.ts'
 import { everyColumn, everyKey, formsOf, foundIn, type Haystacks } from './support/haystacks.ts'
 import { type DocumentedRoute, OpenApi } from './support/openapi.ts'
+import { freePort } from './support/port.ts'
 import { BursarProcess } from './support/process.ts'
-import { freePort, RedisServer } from './support/redis.ts'
+import { RedisServer } from './support/redis.ts'
 import { OPERATOR } from './support/tokens.ts'
 
 /*

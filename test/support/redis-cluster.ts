@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { freePort } from './redis.ts'
+import { freePort } from './port.ts'
 import { RedisProcess } from './redis-process.ts'
 
 /** Slots of a cluster, by Redis's own definition. */

@@ -87,6 +87,6 @@ export class RedisProcess {
   }
 }
 
-/** Together five seconds, which a process that starts on a busy machine may need. */
-const PATIENCE = 250
+/** Together twenty seconds, which a process that starts on a busy machine may need. */
+const PATIENCE = 1_000
 const AGAIN_MS = 20

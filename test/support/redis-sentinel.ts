@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { freePort } from './redis.ts'
+import { freePort } from './port.ts'
 import { RedisProcess } from './redis-process.ts'
 
 const MASTER = 'bursar'

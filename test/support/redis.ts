@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { freePort } from './port.ts'
 
 /** A Redis of a test's own, with an append-only file, that can be killed, flushed and started again. */
 export class RedisServer {
@@ -55,7 +55,7 @@ export class RedisServer {
   }
 
   async #asked<Answer>(ask: (client: Redis) => Promise<Answer>): Promise<Answer> {
-    const client = new Redis(this.url, { maxRetriesPerRequest: 100, retryStrategy: () => 20 })
+    const client = new Redis(this.url, { maxRetriesPerRequest: 1_000, retryStrategy: () => 20 })
     client.on('error', () => {})
     try {
       return await ask(client)
@@ -63,18 +63,4 @@ export class RedisServer {
       client.disconnect()
     }
   }
-}
-
-/** A port that nobody listens on now. */
-export function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const server = createServer()
-  server.once('error', reject)
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    server.close(() =>
-      address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-    )
-  })
-  return promise
 }
