@@ -339,6 +339,24 @@ describe('Work that asks somebody else', () => {
     expect(references).toHaveLength(2)
   })
 
+  test('one answer that is slow to come holds up no other operation of its job', async () => {
+    const ids = await Promise.all(Array.from({ length: 20 }, mirror))
+    const slow = ids[0]
+    const { promise: allOthers, resolve: othersAnswered } = Promise.withResolvers<void>()
+    let answered = 0
+    const processor = staged(mirrorToken, {
+      begin,
+      async call({ operation }) {
+        if (operation.id === slow) await allOthers
+        else answered += 1
+        if (answered === ids.length - 1) othersAnswered()
+        return true
+      },
+      finish: post,
+    } satisfies Rules)
+    expect(await workshop.run('token.mirror', ids, processor)).toMatchObject({ succeeded: 20 })
+  })
+
   test('one of two deliveries finding a bug does not overwrite the outcome that the other one wrote', async () => {
     const id = await mirror()
     let calls = 0

@@ -4,6 +4,7 @@ import { lockOpen, type OpenOperation, type Outcome, refused, startOpen, writeOu
 import { Fault } from '../../kit/fault.ts'
 import { Refusal } from '../../kit/refusal.ts'
 import type { Sql } from '../../kit/sql.ts'
+import { turns } from '../../kit/turns.ts'
 import type { Services, WorkContext } from '../context.ts'
 import type { Processor } from './processor.ts'
 import { parsedInput, settleAlone, succeeded } from './turn.ts'
@@ -130,14 +131,10 @@ export function staged<K extends Kind, Begun, Answer>(kind: K, rules: StagedRule
 
   return {
     async run(context, ids) {
-      const outcomes: Outcome[] = []
-      const faults: unknown[] = []
-      for (let from = 0; from < ids.length; from += SIDE_BY_SIDE) {
-        const some = ids.slice(from, from + SIDE_BY_SIDE)
-        const ended = await Promise.allSettled(some.map((id) => performOne(context, id)))
-        outcomes.push(...ended.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])))
-        faults.push(...ended.flatMap((one) => (one.status === 'rejected' ? [one.reason] : [])))
-      }
+      const inTurn = turns(SIDE_BY_SIDE)
+      const ended = await Promise.allSettled(ids.map((id) => inTurn(() => performOne(context, id))))
+      const outcomes = ended.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+      const faults = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
       // Those that ended are written already; the job comes again for what is open, and finds no more than that.
       if (faults.length > 0) throw faults[0]
       return outcomes
