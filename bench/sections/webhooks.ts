@@ -21,10 +21,13 @@ const DEPOSITS = 1_000
 /** API processes: one for each of the two cores that the promise speaks of, as an operator would start them. */
 const APIS = 2
 
-/** Of the first warm-up, nearly all repeats of a few events, since they cost the door what new ones do and leave no work behind. */
+/** Of a warm-up, nearly all repeats of a few events, since they cost the door what new ones do and leave no work behind. */
 const WARM_UP_REQUESTS = 20_000
 
-/** Of the second; later rounds have as many as the one before took in within `seconds`. */
+/** Of the one before each round: the door has been idle for a minute while the worker was busy, and takes twice as long then. */
+const AWAKENING_REQUESTS = 5_000
+
+/** Of the first round; later rounds have as many as the one before took in within `seconds`. */
 const FIRST_REQUESTS = 2_000
 
 /** Every event is processed before the next round, which takes longer than taking it in. */
@@ -80,15 +83,17 @@ async function inTurns(stage: Stage, all: readonly Receiver[]): Promise<Measure[
   const { seconds, rounds } = stage.options
   const measured = new Map(all.map((one): [Receiver, Record<Phase, Shown>[]] => [one, []]))
   const requests = new Map<Receiver, number>()
-  for (const one of all) await alone(one, all, () => warmUp(stage, one))
+  for (const one of all) await alone(one, all, () => warmUp(stage, one, WARM_UP_REQUESTS))
   // The first is a warm-up, too, and shows how many fill a round.
   for (let turn = 0; turn <= rounds; turn++) {
     for (const one of all) {
       const asked = Math.min(requests.get(one) ?? FIRST_REQUESTS, MOST_REQUESTS)
-      const round = await alone(one, all, async () => ({
-        ...(await oneAfterTheOther(stage, one, asked)),
-        atOnce: await bothAtOnce(stage, one, asked / 2),
-      }))
+      const round = await alone(one, all, async () => {
+        await warmUp(stage, one, AWAKENING_REQUESTS)
+        const apart = await oneAfterTheOther(stage, one, asked)
+        await warmUp(stage, one, AWAKENING_REQUESTS)
+        return { ...apart, atOnce: await bothAtOnce(stage, one, asked / 2) }
+      })
       requests.set(one, (round.takenIn.acceptedPerSecond ?? 0) * seconds)
       if (turn > 0) measured.get(one)?.push(round)
       for (const [phase, condition] of Object.entries(PHASES))
@@ -98,9 +103,9 @@ async function inTurns(stage: Stage, all: readonly Receiver[]): Promise<Measure[
   return all.map(({ name }, index) => measuresOf(name, measured.get(all[index] as Receiver) ?? []))
 }
 
-async function warmUp(stage: Stage, receiver: Receiver): Promise<void> {
+async function warmUp(stage: Stage, receiver: Receiver, requests: number): Promise<void> {
   const known = await tally(receiver.database)
-  const report = await send(stage, receiver, WARM_UP_REQUESTS, 1)
+  const report = await send(stage, receiver, requests, 1)
   await allProcessed(receiver, { known, report })
 }
 
