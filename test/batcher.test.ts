@@ -185,12 +185,12 @@ describe('The intake', () => {
   const stored = async (ids: readonly string[]): Promise<number> =>
     (await database.pool.query('select from operation where id = any($1)', [ids])).rowCount ?? 0
 
-  test('300 deductions that are submitted at once travel in two jobs, in the order in which they came', async () => {
+  test('600 deductions that are submitted at once travel in two jobs, in the order in which they came', async () => {
     const { taking, jobs } = intake()
-    const accepted = await Promise.all(Array.from({ length: 300 }, () => taking.submit(deduction())))
-    expect(jobs.map(({ data }) => data.operations.length)).toEqual([256, 44])
+    const accepted = await Promise.all(Array.from({ length: 600 }, () => taking.submit(deduction())))
+    expect(jobs.map(({ data }) => data.operations.length)).toEqual([512, 88])
     expect(jobs.flatMap(({ data }) => data.operations)).toEqual(accepted.map(({ id }) => id))
-    expect(await stored(accepted.map(({ id }) => id))).toBe(300)
+    expect(await stored(accepted.map(({ id }) => id))).toBe(600)
   })
 
   test('kinds do not share a job, and work on others travels one by one', async () => {
@@ -288,8 +288,8 @@ describe('The intake', () => {
 
   test('a queue that does not take jobs disturbs nobody: they are left to the relay', async () => {
     const { taking, dispatcher, warnings } = intake({ send: () => Promise.reject(new Error('Connection is closed')) })
-    const accepted = await Promise.all(Array.from({ length: 300 }, () => taking.submit(deduction())))
-    expect(await stored(accepted.map(({ id }) => id))).toBe(300)
+    const accepted = await Promise.all(Array.from({ length: 600 }, () => taking.submit(deduction())))
+    expect(await stored(accepted.map(({ id }) => id))).toBe(600)
     await taking.drain()
     await new Promise((resolve) => setImmediate(resolve))
     expect(dispatcher.leftBehind).toBe(2)

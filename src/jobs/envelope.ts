@@ -45,23 +45,52 @@ export function redacted(kind: Kind, input: unknown): unknown {
   )
 }
 
-/** Packs operations into jobs: same kind together, up to the kind's batch, in the order given. */
-export function packed<T extends Traveller>(travellers: readonly T[]): { jobId: string; kind: KindName; load: T[] }[] {
-  const open = new Map<KindName, { jobId: string; kind: KindName; load: T[]; weight: number }>()
-  const jobs: { jobId: string; kind: KindName; load: T[] }[] = []
-  for (const traveller of travellers) {
-    const { batch, weigh } = kindNamed(traveller.kind)
-    const weight = weigh?.(traveller.input) ?? 1
-    let job = open.get(traveller.kind)
-    if (job === undefined || job.weight + weight > batch) {
-      job = { jobId: newId(), kind: traveller.kind, load: [], weight: 0 }
-      open.set(traveller.kind, job)
-      jobs.push(job)
+/** A job that is being packed. */
+export interface Loading<T> {
+  readonly jobId: string
+  readonly kind: KindName
+  readonly load: T[]
+}
+
+/** Finds operations their jobs: the same kind together, up to the kind's batch, in the order given. */
+export class Packing<T extends Traveller> {
+  readonly #open = new Map<KindName, { job: Loading<T>; weight: number }>()
+
+  /** The open job of its kind while that has room for it, a new one otherwise. */
+  place({ kind, input }: T): Loading<T> {
+    const { batch, weigh } = kindNamed(kind)
+    const weight = weigh?.(input) ?? 1
+    let open = this.#open.get(kind)
+    if (open === undefined || open.weight + weight > batch) {
+      open = { job: { jobId: newId(), kind, load: [] }, weight: 0 }
+      this.#open.set(kind, open)
     }
-    job.load.push(traveller)
-    job.weight += weight
+    open.weight += weight
+    return open.job
   }
-  return jobs
+
+  /** Whether a job is still open, and not full. */
+  hasRoom(job: Loading<T>): boolean {
+    const open = this.#open.get(job.kind)
+    return open?.job === job && open.weight < kindNamed(job.kind).batch
+  }
+
+  /** Nobody is placed in this job any more. */
+  close(job: Loading<T>): void {
+    if (this.#open.get(job.kind)?.job === job) this.#open.delete(job.kind)
+  }
+}
+
+/** Packs operations into jobs that leave at once. */
+export function packed<T extends Traveller>(travellers: readonly T[]): Loading<T>[] {
+  const packing = new Packing<T>()
+  const jobs = new Set<Loading<T>>()
+  for (const traveller of travellers) {
+    const job = packing.place(traveller)
+    job.load.push(traveller)
+    jobs.add(job)
+  }
+  return [...jobs]
 }
 
 export function envelope(jobId: string, kindName: KindName, load: readonly Traveller[]): Envelope {

@@ -8,8 +8,9 @@ import type { Keyring } from '../kit/keyring.ts'
 import { refusals } from '../kit/refusal.ts'
 import type { Sql } from '../kit/sql.ts'
 import { type KindName, kinds } from './catalogue.ts'
+import { Departures } from './departures.ts'
 import type { Dispatcher } from './dispatch.ts'
-import { envelope, packed } from './envelope.ts'
+import { envelope, type Loading } from './envelope.ts'
 import type { Kind } from './kind.ts'
 import type { OperationStatus } from './operation.ts'
 import { sealFields } from './sealing.ts'
@@ -82,6 +83,7 @@ export class Intake {
   readonly #keyring: Keyring
   readonly #clock: Clock
   readonly #batcher: Batcher<Prepared, Answer>
+  readonly #departures = new Departures<Prepared>()
 
   constructor(parts: { sql: Sql; dispatcher: Dispatcher; keyring: Keyring; clock: Clock; maxWaiting: number }) {
     this.#sql = parts.sql
@@ -89,7 +91,7 @@ export class Intake {
     this.#keyring = parts.keyring
     this.#clock = parts.clock
     this.#batcher = new Batcher({
-      flush: (items) => this.#commitApart(items),
+      flush: (items) => this.#takeIn(items),
       maxBatch: MAX_BATCH,
       maxWaiting: parts.maxWaiting,
       maxFlying: MAX_FLYING,
@@ -127,6 +129,16 @@ export class Intake {
     }
   }
 
+  /** Commits a batch and sends the jobs that leave, whatever became of it: those of earlier commits may have waited for it. */
+  async #takeIn(submissions: readonly Prepared[]): Promise<Answer[]> {
+    try {
+      return await this.#commitApart(submissions)
+    } finally {
+      const jobs = this.#departures.leave(this.#batcher.waiting > 0)
+      this.#dispatcher.send(jobs.map(({ jobId, kind, load }) => envelope(jobId, kind, load)))
+    }
+  }
+
   /** Commits all together; if something among them cannot be stored at all, finds it by halves so that nobody else suffers. */
   async #commitApart(submissions: readonly Prepared[]): Promise<Answer[]> {
     try {
@@ -141,18 +153,11 @@ export class Intake {
   }
 
   async #commit(submissions: readonly Prepared[]): Promise<Answer[]> {
-    const jobs = packed(submissions)
-    const rows = jobs.flatMap(({ jobId, load }) => load.map((submission) => ({ submission, jobId })))
+    const rows = this.#departures.assign(submissions)
     const inserted = await insertSubmissions(this.#sql, this.#keyring, rows)
+    for (const { traveller, job } of rows) if (inserted.has(traveller.id)) job.load.push(traveller)
     const repeats = submissions.filter(({ id }) => !inserted.has(id))
     const first = repeats.length === 0 ? new Map<string, FirstUse>() : await firstUses(this.#sql, repeats)
-
-    this.#dispatcher.send(
-      jobs.flatMap(({ jobId, kind, load }) => {
-        const taken = load.filter(({ id }) => inserted.has(id))
-        return taken.length === 0 ? [] : [envelope(jobId, kind, taken)]
-      }),
-    )
     return submissions.map((submission) =>
       inserted.has(submission.id) ? accepted(submission) : replay(submission, first),
     )
@@ -183,30 +188,30 @@ function callersWords({ kind, input }: Submission): Readonly<Record<string, unkn
   return Object.fromEntries(Object.entries(input).filter(([field]) => !apart.includes(field)))
 }
 
-type Row = { readonly submission: Prepared; readonly jobId: string }
+type Row = { readonly traveller: Prepared; readonly job: Loading<Prepared> }
 
 /** Answers with the ids of those that were new. */
 async function insertSubmissions(sql: Sql, keyring: Keyring, rows: readonly Row[]): Promise<Set<string>> {
-  const keyed = rows.some(({ submission }) => submission.scope !== undefined)
+  const keyed = rows.some(({ traveller }) => traveller.scope !== undefined)
   const operations = [
-    arrayLiteral(rows.map(({ submission }) => submission.id)),
-    arrayLiteral(rows.map(({ submission }) => submission.kind)),
-    arrayLiteral(rows.map(({ jobId }) => jobId)),
-    rows.map(({ submission }) => submission.submittedBy ?? null),
-    rows.map(({ submission }) => submission.requestId ?? null),
-    rows.map(({ submission: { kind, id, input } }) =>
+    arrayLiteral(rows.map(({ traveller }) => traveller.id)),
+    arrayLiteral(rows.map(({ traveller }) => traveller.kind)),
+    arrayLiteral(rows.map(({ job }) => job.jobId)),
+    rows.map(({ traveller }) => traveller.submittedBy ?? null),
+    rows.map(({ traveller }) => traveller.requestId ?? null),
+    rows.map(({ traveller: { kind, id, input } }) =>
       JSON.stringify(sealFields(kinds[kind], 'input', keyring, id, input)),
     ),
-    arrayLiteral(rows.map(({ submission }) => submission.at.toISOString())),
+    arrayLiteral(rows.map(({ traveller }) => traveller.at.toISOString())),
   ]
   if (!keyed) {
     await sql.query(INSERT_UNKEYED, operations)
-    return new Set(rows.map(({ submission }) => submission.id))
+    return new Set(rows.map(({ traveller }) => traveller.id))
   }
   const inserted = await sql.query<{ id: string }>(INSERT_KEYED, [
     ...operations,
-    rows.map(({ submission }) => submission.scope ?? null),
-    rows.map(({ submission }) => submission.fingerprint ?? null),
+    rows.map(({ traveller }) => traveller.scope ?? null),
+    rows.map(({ traveller }) => traveller.fingerprint ?? null),
   ])
   return new Set(inserted.map(({ id }) => id))
 }

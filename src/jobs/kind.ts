@@ -30,7 +30,7 @@ export const LEDGER_RETRY: RetryPolicy = { attempts: 12, delayMs: 200, maxDelayM
 export const GATEWAY_RETRY: RetryPolicy = { attempts: 20, delayMs: 1_000, maxDelayMs: 600_000 }
 
 /** Large enough to make the price of a job and a commit disappear, small enough that one batch is decided in milliseconds. */
-export const LEDGER_BATCH = 256
+export const LEDGER_BATCH = 512
 
 /** Something that can be asked for. Everything else (route, OpenAPI, dispatch, parsing, labels) derives from this. */
 export interface Kind<

@@ -4,7 +4,7 @@ import type { WorkContext } from './context.ts'
 import type { Processor } from './shapes/processor.ts'
 
 /** Jobs decided in one transaction. At their fullest that is some two thousand operations. */
-const MAX_JOBS = 8
+const MAX_JOBS = 4
 
 /** While one transaction waits for the disk, another is decided. */
 const MAX_FLYING = 2

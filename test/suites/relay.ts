@@ -107,10 +107,10 @@ export function theRelay(backend: Backend): void {
   })
 
   test('of two that look at the same time, one brings them', async () => {
-    const ids = await waiting(300)
+    const ids = await waiting(600)
     await emptyQueue(bursar)
     const reports = await Promise.all([relay, newRelay(), newRelay()].map((one) => one.round()))
-    expect(reports.reduce((sum, { redispatched }) => sum + redispatched, 0)).toBe(300)
+    expect(reports.reduce((sum, { redispatched }) => sum + redispatched, 0)).toBe(600)
     await sent(ids)
     const depths = await bursar.foundation.queues.depths('ledger')
     expect(depths.waiting).toBe(2)
