@@ -27,7 +27,7 @@ export const HELP = `npm run bench -- [options]
   --quick              short rounds, small tables: shows that everything runs, not how fast
   --seconds 10         how long a round takes, about
   --rounds 3           rounds of each measure; medians count
-  --connections 256    requests on their way at once
+  --connections 512    requests on their way at once
   --rows 0,1000000,10000000
                        rows of operations and transfers to measure with
   --customers 100000,300000
@@ -51,7 +51,7 @@ export function readOptions(words: readonly string[], defaultResults: string): O
       quick: { type: 'boolean', default: false },
       seconds: { type: 'string' },
       rounds: { type: 'string' },
-      connections: { type: 'string', default: '256' },
+      connections: { type: 'string', default: '512' },
       rows: { type: 'string' },
       customers: { type: 'string' },
       backends: { type: 'string', default: 'postgres,redis' },

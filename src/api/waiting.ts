@@ -5,6 +5,9 @@ import type { Sql } from '../kit/sql.ts'
 const SHORTEST_LOOK_MS = 2
 const LONGEST_LOOK_MS = 100
 
+/** Waiters that are looked for so often. A look at more costs more, so it comes as much later: under load they would cost more than the work. */
+const FEW = 32
+
 /** Ids in one look. More waiters take turns. */
 const MAX_IDS = 2_000
 
@@ -39,7 +42,7 @@ export class Waiting {
       const deadline = setTimeout(done, ms, undefined)
       this.#waiters.add(waiter)
       if (this.#closed) waiter.tell(undefined)
-      else this.#plan(SHORTEST_LOOK_MS)
+      else this.#plan(this.#soonest())
     })
   }
 
@@ -79,6 +82,10 @@ export class Waiting {
   #pause(): number {
     let youngest = 0
     for (const { since } of this.#waiters) youngest = Math.max(youngest, since)
-    return Math.min(LONGEST_LOOK_MS, Math.max(SHORTEST_LOOK_MS, (performance.now() - youngest) / 8))
+    return Math.min(LONGEST_LOOK_MS, Math.max(this.#soonest(), (performance.now() - youngest) / 8))
+  }
+
+  #soonest(): number {
+    return SHORTEST_LOOK_MS * Math.max(1, this.#waiters.size / FEW)
   }
 }
