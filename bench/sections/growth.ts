@@ -1,6 +1,6 @@
 import { answerTimes } from '../answer-times.ts'
 import { alone, type Contestant, designs, startDesign } from '../contestant.ts'
-import { inTurns, times } from '../drive.ts'
+import { inTurns, round, times } from '../drive.ts'
 import { atLeast, type Measure, median, percentile, type Verdict } from '../findings.ts'
 import type { Backend } from '../options.ts'
 import { growTables, type Seeded, seedTokens } from '../seed.ts'
@@ -10,6 +10,13 @@ import type { Section } from './section.ts'
 
 /** Accounts that the past and the load are spread over, so that every part of the indexes is used. */
 const TOKENS = 10_000
+
+/**
+ * Deductions of each account before anything is measured. The fill ends with a checkpoint, after which PostgreSQL writes each page
+ * whole that is touched for the first time: with a past, a page for each account; without one, a few for all. A checkpoint
+ * comes every five minutes, so that a round of seconds after one would count for minutes what is paid once.
+ */
+const TOUCHES = 2
 
 /** Requests of a round for the latency of an idle system. */
 const ASKED = 100
@@ -76,6 +83,8 @@ async function compare(
   const conditions = [`empty tables (beside ${counted(rows)} rows)`, `${counted(rows)} rows`]
   return withAll(starting, async (all) => {
     const named = all.map((one, index) => ({ ...one, name: `${one.name}, ${conditions[index]}` }))
+    const touching = { connections: stage.options.connections, requests: TOUCHES * TOKENS }
+    for (const one of named) await alone(one, named, () => round(one, touching))
     const idle = await idleTimes(stage, named)
     const measures = await inTurns(stage, named)
     return measures.map((measure, index) => ({
