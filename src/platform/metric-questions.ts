@@ -44,35 +44,31 @@ export function registerQuestions(registers: Registry[], questions: Questions): 
       },
     })
   }
+  /** One figure, left out of a reading in which nobody knows it. */
+  const figure = (name: string, help: string, read: () => Promise<number | undefined>) =>
+    asked({ name, help }, async (gauge) => {
+      const known = await read()
+      if (known !== undefined) gauge.set(known)
+    })
   // Several gauges each are made from one answer.
   const openOperations = sharedWhileAsked(() => questions.openOperations())
   const ledgerCheck = sharedWhileAsked(() => questions.ledgerCheck())
   const relayWatch = sharedWhileAsked(() => questions.relayWatch())
 
-  asked({ name: 'active_payment_tokens', help: 'Number of active payment tokens' }, async (gauge) =>
-    gauge.set((await questions.tokensInUse()).active),
-  )
+  figure('active_payment_tokens', 'Number of active payment tokens', async () => (await questions.tokensInUse()).active)
   asked({ name: 'bursar_queue_jobs', help: 'Jobs by queue and state', labels: ['queue', 'state'] }, async (gauge) => {
     for (const [queue, states] of Object.entries(await questions.depths())) {
       for (const [state, count] of Object.entries(states)) gauge.set({ queue, state }, count)
     }
   })
-  asked(
-    { name: 'bursar_ledger_checked_timestamp_seconds', help: 'When the books were last checked' },
-    async (gauge) => {
-      const check = await ledgerCheck()
-      if (check !== undefined) gauge.set(check.checkedAt.getTime() / 1_000)
-    },
-  )
-  asked(
-    {
-      name: 'bursar_ledger_findings',
-      help: 'What the last check of the books found; anything but 0 is an alarm. Absent until there was a check',
-    },
-    async (gauge) => {
-      const check = await ledgerCheck()
-      if (check !== undefined) gauge.set(check.findings)
-    },
+  figure('bursar_ledger_checked_timestamp_seconds', 'When the books were last checked', async () => {
+    const check = await ledgerCheck()
+    return check && secondsOf(check.checkedAt)
+  })
+  figure(
+    'bursar_ledger_findings',
+    'What the last check of the books found; anything but 0 is an alarm. Absent until there was a check',
+    async () => (await ledgerCheck())?.findings,
   )
   asked(
     { name: 'bursar_open_operations', help: 'Operations that are not final, by status', labels: ['status'] },
@@ -90,43 +86,32 @@ export function registerQuestions(registers: Registry[], questions: Questions): 
       for (const { status, oldestSeconds } of await openOperations()) gauge.set({ status }, oldestSeconds)
     },
   )
-  asked(
-    {
-      name: 'bursar_relay_left_behind',
-      help: 'Operations that were open for a minute and that the queue did not mean to run, by the last watch; anything but 0 for long is an alarm',
-    },
-    async (gauge) => {
+  figure(
+    'bursar_relay_left_behind',
+    'Operations that were open for a minute and that the queue did not mean to run, by the last watch; anything but 0 for long is an alarm',
+    async () => (await relayWatch())?.leftBehind,
+  )
+  figure(
+    'bursar_schedules_overdue',
+    'Schedules whose period nobody had started, by the last watch',
+    async () => (await relayWatch())?.overdue,
+  )
+  figure(
+    'bursar_relay_watched_timestamp_seconds',
+    'When relay and schedules were last watched: clock, queue and a worker were well then',
+    async () => {
       const watch = await relayWatch()
-      if (watch !== undefined) gauge.set(watch.leftBehind)
+      return watch && secondsOf(watch.watchedAt)
     },
   )
-  asked(
-    { name: 'bursar_schedules_overdue', help: 'Schedules whose period nobody had started, by the last watch' },
-    async (gauge) => {
-      const watch = await relayWatch()
-      if (watch !== undefined) gauge.set(watch.overdue)
-    },
-  )
-  asked(
-    {
-      name: 'bursar_relay_watched_timestamp_seconds',
-      help: 'When relay and schedules were last watched: clock, queue and a worker were well then',
-    },
-    async (gauge) => {
-      const watch = await relayWatch()
-      if (watch !== undefined) gauge.set(watch.watchedAt.getTime() / 1_000)
-    },
-  )
-  asked({ name: 'bursar_intake_waiting', help: 'Submissions that wait for their commit' }, async (gauge) =>
-    gauge.set(questions.intakeWaiting()),
-  )
-  asked({ name: 'bursar_database_up', help: 'Whether this process reaches the database' }, async (gauge) => {
-    const up = await questions.database().then(
+  figure('bursar_intake_waiting', 'Submissions that wait for their commit', async () => questions.intakeWaiting())
+  figure('bursar_database_up', 'Whether this process reaches the database', () =>
+    questions.database().then(
       () => 1,
       () => 0,
-    )
-    gauge.set(up)
-  })
+    ),
+  )
+  figure('bursar_payments_in_review', 'Payments that wait for a person', () => questions.paymentsInReview())
   paymentQuestions(registers, asked, questions)
 }
 
@@ -160,9 +145,6 @@ function paymentQuestions(registers: Registry[], asked: Asked, questions: Questi
     async (counter) => {
       for (const { gateway, openings } of questions.circuits()) counter.inc({ gateway }, openings)
     },
-  )
-  asked({ name: 'bursar_payments_in_review', help: 'Payments that wait for a person' }, async (gauge) =>
-    gauge.set(await questions.paymentsInReview()),
   )
   asked(
     {
@@ -223,8 +205,7 @@ function paymentQuestions(registers: Registry[], asked: Asked, questions: Questi
       labels: ['gateway'],
     },
     async (gauge) => {
-      for (const { gateway, finishedAt } of await reconciliations())
-        gauge.set({ gateway }, finishedAt.getTime() / 1_000)
+      for (const { gateway, finishedAt } of await reconciliations()) gauge.set({ gateway }, secondsOf(finishedAt))
     },
   )
   counted(
@@ -239,6 +220,8 @@ function paymentQuestions(registers: Registry[], asked: Asked, questions: Questi
     },
   )
 }
+
+const secondsOf = (at: Date): number => at.getTime() / 1_000
 
 /** A count that somebody else keeps. What could not be asked is left out of that reading. */
 function counted<Label extends string>(
