@@ -5,7 +5,7 @@ import type { Sql } from '../kit/sql.ts'
 const SHORTEST_LOOK_MS = 2
 const LONGEST_LOOK_MS = 100
 
-/** Waiters that are looked for so often. A look at more costs more, so it comes as much later: under load they would cost more than the work. */
+/** Waiters who are looked for that often. A look at more costs more and comes as much later, or looks would cost more than the work. */
 const FEW = 32
 
 /** Ids in one look. More waiters take turns. */
@@ -82,10 +82,10 @@ export class Waiting {
   #pause(): number {
     let youngest = 0
     for (const { since } of this.#waiters) youngest = Math.max(youngest, since)
-    return Math.min(LONGEST_LOOK_MS, Math.max(this.#soonest(), (performance.now() - youngest) / 8))
+    return Math.max(this.#soonest(), Math.min(LONGEST_LOOK_MS, (performance.now() - youngest) / 8))
   }
 
   #soonest(): number {
-    return SHORTEST_LOOK_MS * Math.max(1, this.#waiters.size / FEW)
+    return Math.min(LONGEST_LOOK_MS, SHORTEST_LOOK_MS * Math.max(1, this.#waiters.size / FEW))
   }
 }
