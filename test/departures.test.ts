@@ -1,17 +1,9 @@
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Departures } from '../src/jobs/departures.ts'
-import { Dispatcher } from '../src/jobs/dispatch.ts'
-import type { Envelope, Traveller } from '../src/jobs/envelope.ts'
-import { Intake } from '../src/jobs/intake.ts'
+import type { Traveller } from '../src/jobs/envelope.ts'
 import { LEDGER_BATCH } from '../src/jobs/kind.ts'
-import { newCredential, newId } from '../src/kit/ids.ts'
-import { Keyring } from '../src/kit/keyring.ts'
-import { Secret } from '../src/kit/secret.ts'
-import type { Sql } from '../src/kit/sql.ts'
-import { sqlOf } from '../src/platform/database.ts'
-import { MovableClock } from './support/clock.ts'
-import { freshDatabase, type TestDatabase } from './support/database.ts'
+import { newId } from '../src/kit/ids.ts'
 
 describe('A job of operations that are taken in', () => {
   const deduction = (): Traveller => ({ id: newId(), kind: 'token.deduct', input: {} })
@@ -83,74 +75,5 @@ describe('A job of operations that are taken in', () => {
         }
       }),
     )
-  })
-})
-
-describe('The intake under load', () => {
-  let database: TestDatabase
-  beforeAll(async () => {
-    database = await freshDatabase()
-  })
-  afterAll(() => database.drop())
-
-  /** An intake whose every commit waits until it is told to go on, or to fail. */
-  function gated() {
-    const jobs: Envelope[] = []
-    const messenger = {
-      async send(_queue: string, envelopes: readonly Envelope[]) {
-        jobs.push(...envelopes)
-      },
-      fates: async () => new Map(),
-    }
-    const commits: PromiseWithResolvers<void>[] = []
-    const sql: Sql = {
-      async query<Row>(text: string, parameters?: readonly unknown[]) {
-        const commit = Promise.withResolvers<void>()
-        commits.push(commit)
-        await commit.promise
-        return sqlOf(database.pool).query<Row>(text, parameters)
-      },
-    }
-    const intake = new Intake({
-      ...{ sql, dispatcher: new Dispatcher(messenger, { warn() {} }), clock: new MovableClock(), maxWaiting: 100 },
-      keyring: new Keyring(new Secret('a passphrase for tests')),
-    })
-    const submit = () => intake.submit({ kind: 'token.deduct', input: { token_id: newCredential(), amount: 1 } })
-    /** Resolves with the next commit that waits for its end. */
-    const next = async () => {
-      while (commits.length === 0) await new Promise((resolve) => setImmediate(resolve))
-      return commits.shift() as PromiseWithResolvers<void>
-    }
-    return { submit, next, jobs, travelled: () => jobs.flatMap(({ data }) => data.operations) }
-  }
-
-  test('answers with what is stored at once, while its job waits for the next commit', async () => {
-    const { submit, next, jobs, travelled } = gated()
-    const first = submit()
-    const commit = await next()
-    const second = submit()
-    commit.resolve()
-    const { id } = await first
-    expect(jobs).toEqual([])
-    ;(await next()).resolve()
-    const { id: other } = await second
-    expect(travelled()).toEqual([id, other])
-    expect(jobs).toHaveLength(1)
-    const { rows } = await database.pool.query('select distinct job_id from operation where id = any($1)', [
-      travelled(),
-    ])
-    expect(rows).toEqual([{ job_id: jobs[0]?.id }])
-  })
-
-  test('sends what was stored before when the commit that it waited for fails', async () => {
-    const { submit, next, travelled } = gated()
-    const first = submit()
-    const commit = await next()
-    const second = submit()
-    commit.resolve()
-    const { id } = await first
-    ;(await next()).reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))
-    await expect(second).rejects.toMatchObject({ code: 'intake.unavailable' })
-    expect(travelled()).toEqual([id])
   })
 })
