@@ -16,18 +16,39 @@ const WORK = `
   }
   console.log('done')`
 
-/** What V8 says about where it means to create things. Small generations, so that it decides soon. */
-function decisions(program: string): string[] {
-  const flags = ['--max-semi-space-size=1', '--trace-pretenuring-statistics', '--input-type=module', '--eval', program]
-  const { stdout } = spawnSync(process.execPath, flags, { encoding: 'utf8' })
+/** What V8 says of itself while the program runs. Small generations, so that it has much to say. */
+function saidByV8(program: string, ...flags: string[]): string[] {
+  const { stdout } = spawnSync(
+    process.execPath,
+    ['--max-semi-space-size=1', ...flags, '--input-type=module', '--eval', program],
+    { encoding: 'utf8' },
+  )
   expect(stdout).toContain('done')
-  return stdout.split('\n').filter((line) => line.includes('=> tenure'))
+  return stdout.split('\n')
 }
+
+/** Which things it means to create in the old generation from now on. */
+const decisions = (program: string): string[] =>
+  saidByV8(program, '--trace-pretenuring-statistics').filter((line) => line.includes('=> tenure'))
+
+/** Milliseconds of helper threads in each collection of the young generation. */
+const helped = (program: string): number[] =>
+  saidByV8(program, '--trace-gc', '--trace-gc-nvp').flatMap((line) => {
+    const [, ms] = / gc=s .* background\.scavenge\.parallel=([\d.]+)/.exec(line) ?? []
+    return ms === undefined ? [] : [Number(ms)]
+  })
 
 describe('The young generation of the heap', () => {
   test('is where everything is created, however long its like may have lived before', () => {
     expect(decisions(WORK), 'V8 creates such things in the old generation by itself').not.toEqual([])
     expect(decisions(`import '${OURS}'\n${WORK}`)).toEqual([])
+  })
+
+  test('is collected by the thread that fills it, and by no other', () => {
+    expect(Math.max(...helped(WORK)), 'V8 takes helpers by itself').toBeGreaterThan(0)
+    const ours = helped(`import '${OURS}'\n${WORK}`)
+    expect(ours.length).toBeGreaterThan(10)
+    expect(Math.max(...ours)).toBe(0)
   })
 
   test('is set up before anything else is loaded', () => {
