@@ -12,6 +12,8 @@ export interface Contestant {
   readonly url: string
   /** Of each of its API processes; `url` is the first. */
   readonly urls: readonly string[]
+  /** How many processes share what its worker does: each compiles all of it for itself. */
+  readonly workers: number
   /** Where a deduction of 1 is asked for: one path for each token. */
   readonly paths: readonly string[]
   /** Undefined for the bare route, which remembers nothing. */
@@ -99,6 +101,7 @@ export async function startDesign(stage: Stage, design: Design, terms: Terms): P
     name: design.name,
     url: urls[0] ?? '',
     urls,
+    workers: workers.length,
     paths: seeded.tokenIds.map((id) => `/token/${id}/deduct`),
     database,
     cpu: () => ({
@@ -132,6 +135,7 @@ export async function startEcho(stage: Stage): Promise<Contestant> {
     name: 'bare Hono route that echoes its JSON',
     url,
     urls: [url],
+    workers: 0,
     paths: ['/echo'],
     database: undefined,
     cpu: () => ({ api: cpuSeconds(echo.pid) }),

@@ -41,7 +41,12 @@ export async function inTurns(stage: Stage, contestants: readonly Contestant[]):
   const warmUpSeconds = Math.min(seconds, 2)
   const pace = new Map<Contestant, number>()
   for (const contestant of contestants) {
-    pace.set(contestant, await alone(contestant, contestants, () => warmedUp(contestant, connections, warmUpSeconds)))
+    pace.set(
+      contestant,
+      await alone(contestant, contestants, () =>
+        warmedUp(contestant, connections, warmUpSeconds * Math.max(1, contestant.workers)),
+      ),
+    )
   }
   const measured = new Map<Contestant, Round[]>(contestants.map((one) => [one, []]))
   for (let turn = 0; turn < rounds; turn++) {
