@@ -18,4 +18,6 @@ EXPOSE 8001 9090
 # Workers and schedulers have no API port: they are asked on METRICS_PORT, and compose says so.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8001}/health`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "src/main.ts", "api"]
+# The program in huge pages, where the kernel gives them: docs/decisions/0007.
+ENTRYPOINT ["node", "--use-largepages=silent", "src/main.ts"]
+CMD ["api"]

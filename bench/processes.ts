@@ -10,6 +10,9 @@ export const STARTED = '"msg":"Started"'
 const LOOK_MS = 20
 const START_MS = 60_000
 
+/** How Node is started: as `npm start` does, and for the peers and the load as well. */
+const NODE = ['--use-largepages=silent']
+
 const running = new Set<ChildProcess>()
 
 // Whatever ends the benchmark, nothing of it stays behind.
@@ -35,7 +38,7 @@ export async function start(
   log: string,
 ): Promise<Running> {
   const output = openSync(log, 'a')
-  const child = spawn(process.execPath, [file(script), ...args], {
+  const child = spawn(process.execPath, [...NODE, file(script), ...args], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['ignore', output, output],
   })
@@ -65,7 +68,7 @@ export async function ask<Answer>(
   asked: unknown,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Answer> {
-  const child = spawn(process.execPath, [file(script)], {
+  const child = spawn(process.execPath, [...NODE, file(script)], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   })

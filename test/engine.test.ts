@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -15,6 +15,20 @@ const WORK = `
     waiting = [...waiting.slice(-20_000), ...next]
   }
   console.log('done')`
+
+/** Linux may be told to give huge pages to nobody. */
+function givesHugePages(): boolean {
+  const file = '/sys/kernel/mm/transparent_hugepage/enabled'
+  return existsSync(file) && !readFileSync(file, 'utf8').includes('[never]')
+}
+
+/** Whether Node's program is in memory for which huge pages are asked, however many the kernel has just now. */
+function asksForHugePages(...flags: string[]): boolean {
+  const program = `console.log(require('node:fs').readFileSync('/proc/self/smaps', 'utf8'))`
+  const { stdout } = spawnSync(process.execPath, [...flags, '--eval', program], { encoding: 'utf8' })
+  const mappings = stdout.split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)
+  return mappings.some((mapping) => /^\S+ r-xp/.test(mapping) && /^VmFlags:.* hg\b/m.test(mapping))
+}
 
 /** What V8 says of itself while the program runs. Small generations, so that it has much to say. */
 function saidByV8(program: string, ...flags: string[]): string[] {
@@ -54,6 +68,24 @@ describe('The young generation of the heap', () => {
   test('is set up before anything else is loaded', () => {
     const main = readFileSync(fileURLToPath(new URL('../src/main.ts', import.meta.url)), 'utf8')
     expect(main.split('\n')[0]).toBe("import './platform/engine.ts'")
+  })
+})
+
+describe('Node itself', () => {
+  const read = (name: string): string => readFileSync(fileURLToPath(new URL(`../${name}`, import.meta.url)), 'utf8')
+  const started = /(--\S+) src\/main\.ts all$/.exec(JSON.parse(read('package.json')).scripts.start)?.[1] ?? ''
+
+  test('is started the same way by npm, in the image, and for the benchmark', () => {
+    expect(started).toMatch(/^--/)
+    expect(read('Dockerfile')).toContain(`ENTRYPOINT ["node", "${started}", "src/main.ts"]`)
+    expect(read('docker-compose.yml')).not.toMatch(/command: .*main\.ts/)
+    expect(read('bench/processes.ts')).toContain(`const NODE = ['${started}']`)
+    expect(read('docs/OPERATIONS.md')).toContain(`node ${started} src/main.ts api`)
+  })
+
+  test.skipIf(!givesHugePages())('lies in huge pages', () => {
+    expect(asksForHugePages(), 'it does not by itself').toBe(false)
+    expect(asksForHugePages(started)).toBe(true)
   })
 })
 
