@@ -1,5 +1,5 @@
 import { answerTimes } from '../answer-times.ts'
-import { designs, startDesign } from '../contestant.ts'
+import { alone, designs, startDesign } from '../contestant.ts'
 import { type Measure, median, percentile, withinMs } from '../findings.ts'
 import type { Backend } from '../options.ts'
 import { backendsOf, onBackend, withAll } from './backends.ts'
@@ -17,10 +17,10 @@ export const idle: Section = {
     const backends = backendsOf(stage)
     const starting = backends.map((backend) => () => startDesign(stage, designs.bursar(backend), { tokens: 1 }))
     const measures = await withAll(starting, async (all) => {
-      for (const one of all) await answerTimes(one, ASKED)
+      for (const one of all) await alone(one, all, () => answerTimes(one, ASKED))
       const rounds = new Map(all.map((one): [typeof one, number[][]] => [one, []]))
       for (let turn = 0; turn < stage.options.rounds; turn++) {
-        for (const one of all) rounds.get(one)?.push(await answerTimes(one, ASKED))
+        for (const one of all) rounds.get(one)?.push(await alone(one, all, () => answerTimes(one, ASKED)))
       }
       return all.map((one): Measure => {
         const times = rounds.get(one) ?? []
