@@ -2,11 +2,11 @@ import { type OperationView, settledOperations } from '../jobs/operation-reads.t
 import type { Sql } from '../kit/sql.ts'
 
 /** Milliseconds between looks: at first often, for whoever asks an idle system; then an eighth of the time waited so far. */
-const SHORTEST_LOOK_MS = 2
+const SHORTEST_LOOK_MS = 1
 const LONGEST_LOOK_MS = 100
 
 /** Waiters who are looked for that often. A look at more costs more and comes as much later, or looks would cost more than the work. */
-const FEW = 32
+const FEW = 16
 
 /** Ids in one look. More waiters take turns. */
 const MAX_IDS = 2_000
