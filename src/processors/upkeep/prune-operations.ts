@@ -16,7 +16,10 @@ const DECISION_DAYS = 400
 /** Rows of each table in one run, so that no transaction grows without bound; what is left is the next run's, at once. */
 const MAX_ROWS = 100_000
 
-/** Only what is final is forgotten: an operation that is open or stuck is kept, however old. */
+/**
+ * Only what is final is forgotten: an operation that is open or stuck is kept, however old. Rows are chosen by their places, not
+ * by a join, which the planner would do row by row where it believes that a table is still as empty as it was last left.
+ */
 export const operationPrune = transact(pruneOperations, {
   async perform({ sql, now, input, followUp }, { retentionDays }) {
     const before = (days: number) => new Date(now.getTime() - days * DAY_MS)
@@ -28,9 +31,9 @@ export const operationPrune = transact(pruneOperations, {
       [before(KEY_DAYS)],
     )
     const operations = await sql.query(
-      `delete from operation where id in (
-         select id from operation where id < $1 and status in ('succeeded', 'failed') order by id limit ${MAX_ROWS}
-       ) returning 1`,
+      `delete from operation where ctid = any(array(
+         select ctid from operation where id < $1 and status in ('succeeded', 'failed') order by id limit ${MAX_ROWS}
+       )) returning 1`,
       [firstIdAt(oldest)],
     )
     // The newest period of each schedule stays: catching up starts from it.
@@ -46,9 +49,9 @@ export const operationPrune = transact(pruneOperations, {
     ])
     // What a person has looked at stays.
     const decisions = await sql.query(
-      `delete from fraud_decision where id in (
-         select id from fraud_decision where id < $1 and decision in ('allow', 'observed') order by id limit ${MAX_ROWS}
-       ) returning 1`,
+      `delete from fraud_decision where ctid = any(array(
+         select ctid from fraud_decision where id < $1 and decision in ('allow', 'observed') order by id limit ${MAX_ROWS}
+       )) returning 1`,
       [firstIdAt(before(DECISION_DAYS))],
     )
     // A day at full load leaves more than one run may forget.
