@@ -16,10 +16,10 @@ const WORK = `
   }
   console.log('done')`
 
-/** Linux may be told to give huge pages to nobody. */
+/** Node can lie in huge pages on x64 only, and Linux may be told to give them to nobody. */
 function givesHugePages(): boolean {
   const file = '/sys/kernel/mm/transparent_hugepage/enabled'
-  return existsSync(file) && !readFileSync(file, 'utf8').includes('[never]')
+  return process.arch === 'x64' && existsSync(file) && !readFileSync(file, 'utf8').includes('[never]')
 }
 
 /** Whether Node's program is in memory for which huge pages are asked, however many the kernel has just now. */
