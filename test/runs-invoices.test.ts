@@ -12,6 +12,7 @@ import { invoiceRun } from '../src/processors/billing/run.ts'
 import { Clockwork, duePeriods } from '../src/schedules/clockwork.ts'
 import { inZone, schedules } from '../src/schedules/table.ts'
 import { Issuer } from './support/billing.ts'
+import { believeEmpty, rowsRead } from './support/rows-read.ts'
 import { Workshop } from './support/workshop.ts'
 
 let shop: Workshop
@@ -35,13 +36,13 @@ afterEach(async () => {
 })
 
 /** So many customers on the plan with a fee, and some usage of each. */
-async function customers(count: number, month = '2026-12'): Promise<void> {
-  await shop.pool.query(
+async function customers(count: number, month = '2026-12', { pool } = shop): Promise<void> {
+  await pool.query(
     `insert into billing_customer (id, plan, currency, starts_on, created_at)
      select 'user_' || lpad(n::text, 6, '0'), 'pro', 'USD', '2024-01-01', now() from generate_series(1, $1::int) n`,
     [count],
   )
-  await shop.pool.query(
+  await pool.query(
     `insert into usage_event (customer_id, at, metric, quantity, event_id, received_at)
      select id, ($1 || '-15')::date, 'api_calls', 50000 + number, 'first', now() from billing_customer`,
     [month],
@@ -82,6 +83,26 @@ describe('A month for everybody', () => {
     const rows = await books()
     expect(rows.map(({ customer_id }) => customer_id)).toEqual(rows.map(({ customer_id }) => customer_id).toSorted())
     expect(rows[41]).toMatchObject({ sequence: 42, number: 'AH-2026-12-000042-20270101', status: 'open', lines: 2 })
+  })
+
+  test('reads as much for each customer however many there are, though the planner believes there are none', async () => {
+    const readForEach = async (count: number) => {
+      const own = await Workshop.open({ invoicing: terms })
+      try {
+        const ownIssuer = new Issuer(own)
+        await ownIssuer.startOver()
+        await believeEmpty(own.pool)
+        await customers(count, '2026-12', own)
+        ownIssuer.after('2026-12')
+        expect((await ownIssuer.run('2026-12')).result).toMatchObject({ invoices: count, failed: 0 })
+        return (await rowsRead(own)) / count
+      } finally {
+        await own.database.drop()
+      }
+    }
+    const [few, many] = [await readForEach(100), await readForEach(1_000)]
+    expect(few).toBeGreaterThan(5)
+    expect(many).toBeLessThan(1.5 * few)
   })
 
   test('is billed once: run again it answers with the same, and makes nothing', async () => {
