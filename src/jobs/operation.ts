@@ -123,7 +123,10 @@ const openOperation = (row: OpenRow): OpenOperation => ({
   submittedAt: row.submitted_at,
 })
 
-/** Writes outcomes into rows that `lockOpen` has locked in this transaction. */
+/**
+ * Writes outcomes into rows that `lockOpen` has locked in this transaction. The ids are named twice, so that the rows are looked
+ * up by them even where the planner believes that the table is empty, and would read all of it.
+ */
 export async function writeOutcomes(
   sql: Sql,
   outcomes: readonly Outcome[],
@@ -139,7 +142,7 @@ export async function writeOutcomes(
        started_at = coalesce(started_at, $5),
        finished_at = case when outcome.status = 'stuck' then null else $6::timestamptz end
      from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as outcome (id, status, result, error)
-     where operation.id = outcome.id`,
+     where operation.id = any($1::uuid[]) and operation.id = outcome.id`,
     [
       arrayLiteral(outcomes.map(({ id }) => id)),
       arrayLiteral(outcomes.map(({ status }) => status)),

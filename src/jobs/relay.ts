@@ -173,7 +173,8 @@ export async function giveJobs(sql: Sql, travellers: readonly Traveller[]): Prom
   const moves = jobs.flatMap(({ jobId, load }) => load.map(({ id }) => ({ id, jobId })))
   if (moves.length > 0)
     await sql.query(
-      `update operation set job_id = move.job_id from unnest($1::uuid[], $2::text[]) as move (id, job_id) where operation.id = move.id`,
+      `update operation set job_id = move.job_id from unnest($1::uuid[], $2::text[]) as move (id, job_id)
+       where operation.id = any($1::uuid[]) and operation.id = move.id`,
       [moves.map(({ id }) => id), moves.map(({ jobId }) => jobId)],
     )
   return jobs.map(({ jobId, kind, load }) => envelope(jobId, kind, load))
