@@ -1,19 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { KindName } from '../src/jobs/catalogue.ts'
-import { believeEmpty, rowsRead } from './support/rows-read.ts'
-import { Workshop } from './support/workshop.ts'
-
-/** Rows read for each of so many, from the first to the last statement of the work. */
-async function readForEach(count: number, work: (shop: Workshop, count: number) => Promise<void>): Promise<number> {
-  const shop = await Workshop.open()
-  try {
-    await believeEmpty(shop.pool)
-    await work(shop, count)
-    return (await rowsRead(shop)) / count
-  } finally {
-    await shop.database.drop()
-  }
-}
+import { readForEach } from './support/rows-read.ts'
+import type { Workshop } from './support/workshop.ts'
 
 const issued = (shop: Workshop, count: number): Promise<string[]> =>
   Promise.all(Array.from({ length: count }, () => shop.issue(10)))

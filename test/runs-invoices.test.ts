@@ -12,7 +12,7 @@ import { invoiceRun } from '../src/processors/billing/run.ts'
 import { Clockwork, duePeriods } from '../src/schedules/clockwork.ts'
 import { inZone, schedules } from '../src/schedules/table.ts'
 import { Issuer } from './support/billing.ts'
-import { believeEmpty, rowsRead } from './support/rows-read.ts'
+import { readForEach } from './support/rows-read.ts'
 import { Workshop } from './support/workshop.ts'
 
 let shop: Workshop
@@ -86,21 +86,14 @@ describe('A month for everybody', () => {
   })
 
   test('reads as much for each customer however many there are, though the planner believes there are none', async () => {
-    const readForEach = async (count: number) => {
-      const own = await Workshop.open({ invoicing: terms })
-      try {
-        const ownIssuer = new Issuer(own)
-        await ownIssuer.startOver()
-        await believeEmpty(own.pool)
-        await customers(count, '2026-12', own)
-        ownIssuer.after('2026-12')
-        expect((await ownIssuer.run('2026-12')).result).toMatchObject({ invoices: count, failed: 0 })
-        return (await rowsRead(own)) / count
-      } finally {
-        await own.database.drop()
-      }
+    const bill = async (own: Workshop, count: number) => {
+      const ownIssuer = new Issuer(own)
+      await customers(count, '2026-12', own)
+      ownIssuer.after('2026-12')
+      expect((await ownIssuer.run('2026-12')).result).toMatchObject({ invoices: count, failed: 0 })
     }
-    const [few, many] = [await readForEach(100), await readForEach(1_000)]
+    const read = (count: number) => readForEach(count, bill, { invoicing: terms })
+    const [few, many] = [await read(100), await read(1_000)]
     expect(few).toBeGreaterThan(5)
     expect(many).toBeLessThan(1.5 * few)
   })

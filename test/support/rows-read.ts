@@ -1,19 +1,39 @@
 import type pg from 'pg'
 import { vi } from 'vitest'
-import type { Workshop } from './workshop.ts'
+import type { Services } from '../../src/processors/context.ts'
+import { Workshop } from './workshop.ts'
 
 /**
- * Makes the planner believe that every table is as empty as a queue that was just worked off: pages, and nothing in them. Joins
- * that are chosen for that are the wrong ones for everything else, and what they cost shows in `rowsRead`.
+ * Rows read for each of so many, from the first to the last statement of some work, in a workshop of its own whose planner believes
+ * that every table is empty.
  */
-export async function believeEmpty(pool: pg.Pool): Promise<void> {
+export async function readForEach(
+  count: number,
+  work: (shop: Workshop, count: number) => Promise<void>,
+  services: Partial<Services> = {},
+): Promise<number> {
+  const shop = await Workshop.open(services)
+  try {
+    await believeEmpty(shop.pool)
+    await work(shop, count)
+    return (await rowsRead(shop)) / count
+  } finally {
+    await shop.database.drop()
+  }
+}
+
+/**
+ * As empty as a queue that was just worked off: pages, and nothing in them. Joins that are chosen for that are the wrong ones for
+ * everything else.
+ */
+async function believeEmpty(pool: pg.Pool): Promise<void> {
   await pool.query(
     `update pg_class set relpages = 10, reltuples = 0 where relkind = 'r' and relnamespace = 'public'::regnamespace`,
   )
 }
 
 /** Rows of our tables that this workshop has read in its whole life. Its work is over then: connections tell as they end. */
-export async function rowsRead({ context, pool }: Workshop): Promise<number> {
+async function rowsRead({ context, pool }: Workshop): Promise<number> {
   await context.database.close()
   await vi.waitFor(async () => {
     const { rowCount } = await pool.query(
